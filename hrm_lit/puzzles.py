@@ -7,7 +7,7 @@ __all__ = ['PALETTE', 'PAD', 'BLANK', 'INK', 'GIVEN', 'CHANGED', 'WRONG', 'DIGIT
            'MAZE_COLOURS', 'IGNORE', 'FILES', 'KEYS', 'require', 'as_grid', 'show_grid', 'show_grids', 'as_integers',
            'Puzzles', 'save_puzzles', 'load_puzzles']
 
-# %% ../nbs/01_puzzles.ipynb #d78d871e
+# %% ../nbs/01_puzzles.ipynb #b3a861ab
 import json, os, tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-# %% ../nbs/01_puzzles.ipynb #216bc1da
+# %% ../nbs/01_puzzles.ipynb #a8f94126
 PALETTE = ('#262626', '#5b9bd5', '#e86a62', '#70bf73', '#f2d35b', '#b3b3b3', '#cf78bd', '#f09c5c', '#92d4e6', '#a0685f')
 PAD, BLANK, INK = '#e4e4e4', '#ffffff', '#2b2b2b'
 GIVEN, CHANGED, WRONG = '#e9e9e9', '#ffe08a', '#f7b5ae'   # backgrounds of marked cells
@@ -25,7 +25,7 @@ DIGIT_COLOURS = (PAD, BLANK, *(PALETTE[1:]*3)[:25])                             
 ARC_COLOURS   = (PAD, '#f7f7f7', *PALETTE)                                                   # ARC: PAD, end of grid, colour 0, 1, ...
 MAZE_COLOURS  = (PAD, PALETTE[0], BLANK, PALETTE[3], PALETTE[2], PALETTE[7])                 # Maze: PAD, wall, free, start, goal, path
 
-# %% ../nbs/01_puzzles.ipynb #0fdb7feb
+# %% ../nbs/01_puzzles.ipynb #5c2f31a2
 def require(
     claim:bool,   # what must hold
     message:str,  # said otherwise: what was expected and what came
@@ -33,7 +33,7 @@ def require(
     "Raise a `ValueError` unless `claim` holds."
     if not claim: raise ValueError(message)
 
-# %% ../nbs/01_puzzles.ipynb #435ec555
+# %% ../nbs/01_puzzles.ipynb #004b6cc5
 def as_grid(
     tokens,              # (S,) or (h, w): array, tensor or nested list
     width:int|None=None, # columns; default: the grid is square, or folded already
@@ -47,7 +47,7 @@ def as_grid(
     require(tokens.size % width == 0, f'expected rows of {width} tokens, got {tokens.size} tokens')
     return tokens.reshape(-1, width)
 
-# %% ../nbs/01_puzzles.ipynb #94eec3bc
+# %% ../nbs/01_puzzles.ipynb #025323a2
 def show_grid(
     tokens,               # (S,) or (h, w) tokens
     ax=None,              # matplotlib axes to draw on; default: a new figure
@@ -76,7 +76,7 @@ def show_grid(
     ax.axis('off')
     ax.set_title(title, fontsize=9)
 
-# %% ../nbs/01_puzzles.ipynb #8afbd7af
+# %% ../nbs/01_puzzles.ipynb #7730b654
 def _rgb(colour): return [int(colour[i:i + 2], 16) for i in (1, 3, 5)]
 
 def _rule(ax, h, w, rows, columns, colour, lw):
@@ -91,7 +91,7 @@ def _write(ax, grid, text, bold):
     for (i, j), t in np.ndenumerate(grid):
         ax.text(j + .5, i + .53, text[t], ha='center', va='center', color=INK, fontsize=points, fontweight='bold' if bold[i, j] else 'normal')
 
-# %% ../nbs/01_puzzles.ipynb #3834e23a
+# %% ../nbs/01_puzzles.ipynb #448541c7
 def _mask_of_each(mask, grids):
     "One mask a grid: a list holds one for each (or None), an array is split evenly or shared."
     if mask is None: return [None]*len(grids)
@@ -120,10 +120,10 @@ def show_grids(
     for i, grid in enumerate(grids):
         show_grid(grid, axes.flat[i], title=titles[i] if titles is not None else '', **{name: m[i] for name, m in masks.items()}, **options)
 
-# %% ../nbs/01_puzzles.ipynb #2bc25633
+# %% ../nbs/01_puzzles.ipynb #d494579f
 IGNORE = -100   # label of a cell that no loss and no score looks at; the default `ignore_index` of PyTorch
 
-# %% ../nbs/01_puzzles.ipynb #4bd776c1
+# %% ../nbs/01_puzzles.ipynb #72d7a452
 def as_integers(
     name:str,  # how to call it in an error
     array,     # integers of any kind
@@ -137,7 +137,7 @@ def as_integers(
     require(limit.min <= low and high <= limit.max, f'{name} must hold integers in {limit.min}..{limit.max}, got {low}..{high}')
     return array.astype(dtype)
 
-# %% ../nbs/01_puzzles.ipynb #dbe594a4
+# %% ../nbs/01_puzzles.ipynb #a281c856
 def _check_offsets(name, offsets, total, things):
     few = offsets.tolist() if offsets.size < 9 else [*offsets[:3].tolist(), '...', *offsets[-2:].tolist()]
     require(offsets.ndim == 1 and len(offsets) > 1 and offsets[0] == 0 and offsets[-1] == total and (np.diff(offsets) > 0).all(),
@@ -158,7 +158,7 @@ def _check_fit(p):
     require(0 <= low and high < p.num_puzzles, f'puzzle_ids must lie in 0..{p.num_puzzles - 1}, got {low}..{high}')
     require(len(p.names) in (0, p.num_puzzles), f'names must be empty or name all {p.num_puzzles} puzzle ids, got {len(p.names)}')
 
-# %% ../nbs/01_puzzles.ipynb #7d51d719
+# %% ../nbs/01_puzzles.ipynb #cd03e5c6
 @dataclass(frozen=True, eq=False)
 class Puzzles:
     "Examples gathered into puzzles, and puzzles into groups, as the published datasets store them."
@@ -213,13 +213,13 @@ class Puzzles:
         offsets = np.arange(len(inputs) + 1, dtype=np.int32)
         return cls(inputs, labels, np.zeros(len(inputs), np.int32), offsets, offsets, vocab_size, **{'names': ('<blank>',), **fields})
 
-# %% ../nbs/01_puzzles.ipynb #93dac918
+# %% ../nbs/01_puzzles.ipynb #1ca34ea6
 FILES = dict(inputs='all__inputs.npy', labels='all__labels.npy', puzzle_ids='all__puzzle_identifiers.npy',
              puzzle_indices='all__puzzle_indices.npy', group_indices='all__group_indices.npy')
 KEYS = dict(vocab_size='vocab_size', num_puzzles='num_puzzle_identifiers', pad_id='pad_id',
             ignore_label_id='ignore_label_id', blank_id='blank_identifier_id')
 
-# %% ../nbs/01_puzzles.ipynb #4b330d24
+# %% ../nbs/01_puzzles.ipynb #d329269a
 def _metadata(puzzles):
     "What `dataset.json` says about some puzzles."
     values = {key: getattr(puzzles, field) for field, key in KEYS.items()}
@@ -227,7 +227,7 @@ def _metadata(puzzles):
         seq_len=puzzles.seq_len, total_groups=puzzles.num_groups, total_puzzles=len(puzzles.puzzle_ids),
         mean_puzzle_examples=puzzles.mean_examples, sets=['all'])
 
-# %% ../nbs/01_puzzles.ipynb #400417cf
+# %% ../nbs/01_puzzles.ipynb #c35fe631
 def save_puzzles(
     puzzles:Puzzles,       # what to write
     directory,             # the dataset's directory; made if it is not there
@@ -252,14 +252,14 @@ def save_puzzles(
         os.replace(whole, folder)
     return folder
 
-# %% ../nbs/01_puzzles.ipynb #10bc1e12
+# %% ../nbs/01_puzzles.ipynb #11a0cd66
 def _read(path):
     "The content of one .json or .npy file, or a `ValueError` that names it."
     require(path.exists(), f'{path} is missing')
     try: return json.loads(path.read_text()) if path.suffix == '.json' else np.load(path, mmap_mode='c')   # 'c': private copy on write
     except (ValueError, EOFError, OSError) as error: raise ValueError(f'{path} cannot be read as {path.suffix}: {error}') from None
 
-# %% ../nbs/01_puzzles.ipynb #45c6833e
+# %% ../nbs/01_puzzles.ipynb #8533edd9
 def load_puzzles(
     directory,  # the dataset's directory
     split:str,  # 'train' or 'test'
