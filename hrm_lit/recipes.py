@@ -7,7 +7,7 @@ __all__ = ['BF16', 'HRM', 'TRM', 'MAZE', 'ARC', 'ARC1_PUZZLES', 'ARC2_PUZZLES', 
            'SUDOKU4', 'SUDOKU6', 'SMALL_TRAIN', 'BOARDS4', 'BOARDS6', 'HALTING', 'DataConfig', 'Recipe', 'find_recipe',
            'to_dict', 'from_dict', 'Data', 'load_data', 'fitted', 'recipe_rows']
 
-# %% ../nbs/18_recipes.ipynb #415d95b8
+# %% ../nbs/18_recipes.ipynb #2fb747d3
 import difflib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,13 +21,13 @@ from .carry import FixedSegments
 from .halting import Correctness, QLearning
 from .training import TrainConfig
 
-# %% ../nbs/18_recipes.ipynb #bc632e38
+# %% ../nbs/18_recipes.ipynb #a2a173ce
 @dataclass(frozen=True)
 class DataConfig:
     "Which puzzles, how many, and whether they are augmented."
     task:Literal['sudoku-4x4', 'sudoku-6x6', 'sudoku-extreme', 'maze-hard', 'arc-1', 'arc-2'] = 'sudoku-extreme'  # the first two are generated
-    train_size:int = 1000  # training puzzles; 0: all there are
-    test_size:int = 0  # test puzzles; 0: all there are
+    train_size:int = 1000  # training puzzles at most; 0: all there are
+    test_size:int = 1000  # held-out puzzles at most, for evaluation on the way; 0: all there are. `hrm_lit eval` reads them all
     augment:bool = True  # draw a new symmetry for every puzzle of every batch
     data_seed:int = 0  # of generated boards and of the choice of training puzzles
 
@@ -39,7 +39,7 @@ class Recipe:
     train:TrainConfig = field(default_factory=TrainConfig)
     data:DataConfig = field(default_factory=DataConfig)
 
-# %% ../nbs/18_recipes.ipynb #9d01a24f
+# %% ../nbs/18_recipes.ipynb #3fd063e3
 BF16 = dict(dtype='bfloat16')
 HRM = ModelConfig(**BF16)  # 4 + 4 layers, width 512, plan LLHLLH
 TRM = ModelConfig(wiring='trm', layers=2, H_cycles=3, L_cycles=6, prefix=16, **BF16)
@@ -71,17 +71,17 @@ recipes = {
 SMALL = dict(hidden_size=64, num_heads=4, layers=2, H_cycles=2, L_cycles=2, positions='grid', puzzle_ndim=0)
 SUDOKU4 = dict(vocab_size=6, seq_len=16, box=(2, 2))
 SUDOKU6 = dict(vocab_size=8, seq_len=36, box=(2, 3))
-SMALL_TRAIN = TrainConfig(steps=2000, batch_size=64, lr=2e-3, weight_decay=0.1, warmup_steps=100, lr_min_ratio=0.05, ema=0.99, eval_every=250, save_every=250)
+SMALL_TRAIN = TrainConfig(steps=2500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup_steps=100, lr_min_ratio=0.05, ema=0.99, eval_every=250, save_every=250)
 BOARDS4, BOARDS6 = DataConfig('sudoku-4x4', 20_000, 1000, augment=False), DataConfig('sudoku-6x6', 2000, 1000)
 
 recipes |= {
     'hrm-sudoku-4x4': Recipe(ModelConfig(**SMALL, **SUDOKU4), QLearning(4), SMALL_TRAIN, BOARDS4),
-    'trm-sudoku-4x4': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU4), Correctness(4), SMALL_TRAIN, BOARDS4),
+    'trm-sudoku-4x4': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU4), Correctness(4), replace(SMALL_TRAIN, steps=1500), BOARDS4),
     'hrm-sudoku-6x6': Recipe(ModelConfig(**SMALL, **SUDOKU6), QLearning(8), SMALL_TRAIN, BOARDS6),
-    'trm-sudoku-6x6': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU6), Correctness(8), SMALL_TRAIN, BOARDS6),
+    'trm-sudoku-6x6': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU6), Correctness(8), replace(SMALL_TRAIN, steps=4000), BOARDS6),
 }
 
-# %% ../nbs/18_recipes.ipynb #dae7dc70
+# %% ../nbs/18_recipes.ipynb #0f1c9099
 def find_recipe(
     name:str,  # e.g. 'hrm-sudoku-4x4'
 )->Recipe:
@@ -90,7 +90,7 @@ def find_recipe(
     near = difflib.get_close_matches(name, recipes, n=1, cutoff=0)[0]
     raise ValueError(f'there is no recipe {name!r}; did you mean {near!r}? `hrm_lit recipes` lists all {len(recipes)}')
 
-# %% ../nbs/18_recipes.ipynb #b342757a
+# %% ../nbs/18_recipes.ipynb #d7032541
 HALTING = {rule.__name__: rule for rule in (QLearning, Correctness, FixedSegments)}
 
 def to_dict(
@@ -110,7 +110,7 @@ def from_dict(
         return Recipe(model, rule(**values['halting']), TrainConfig(**values['train']), DataConfig(**values['data']))
     except (KeyError, TypeError) as error: raise ValueError(f'not a recipe of this version: {error}') from error
 
-# %% ../nbs/18_recipes.ipynb #a36e9f26
+# %% ../nbs/18_recipes.ipynb #c46f6f3e
 class Data(NamedTuple):
     "What a recipe trains and is judged on."
     train:Puzzles
@@ -136,7 +136,7 @@ def load_data(
     else: augment = None
     return Data(load_puzzles(directory, 'train'), load_puzzles(directory, 'test'), augment, None)
 
-# %% ../nbs/18_recipes.ipynb #79291ed2
+# %% ../nbs/18_recipes.ipynb #af11ec36
 def fitted(
     recipe:Recipe,
     data:Data,
@@ -148,7 +148,7 @@ def fitted(
                 raise ValueError(f'the data have {name} {getattr(split, name)}, the model expects {getattr(recipe.model, name)}')
     return replace(recipe, model=replace(recipe.model, num_puzzles=data.train.num_puzzles))
 
-# %% ../nbs/18_recipes.ipynb #6fea239c
+# %% ../nbs/18_recipes.ipynb #e6e3afd7
 def recipe_rows()->list[dict]:
     "One row per recipe: parameters, plan, gradient steps, segments, steps, and FLOPs of a training step of one puzzle."
     return [dict(recipe=name, parameters=parameter_count(r.model), plan=''.join(r.model.plan), grad=r.model.gradient_steps, segments=r.halting.max_segments,

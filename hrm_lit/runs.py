@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'write_json', 'save_checkpoint', 'Checkpoint', 'find_checkpoint', 'load_checkpoint', 'provenance',
-           'open_run', 'train_run']
+           'open_run', 'same_recipe', 'train_run']
 
-# %% ../nbs/19b_runs.ipynb #fc90c8f2
+# %% ../nbs/19b_runs.ipynb #b9a8d53d
 import json
 import os
 import platform
@@ -27,7 +27,7 @@ from .evaluation import evaluate
 from .recipes import Data, Recipe, find_recipe, fitted, from_dict, to_dict
 from .official import load_official, official_recipe, read_official
 
-# %% ../nbs/19b_runs.ipynb #c5ba2c9a
+# %% ../nbs/19b_runs.ipynb #0958befa
 FORMAT = 1  # of checkpoint directories
 
 def write_json(values:dict, path:Path):
@@ -54,7 +54,7 @@ def save_checkpoint(
     for old in sorted(target.parent.glob('step_*[0-9]'))[:-keep]: shutil.rmtree(old)
     return target
 
-# %% ../nbs/19b_runs.ipynb #bf49cb4c
+# %% ../nbs/19b_runs.ipynb #24d720a0
 @dataclass(frozen=True)
 class Checkpoint:
     "A model read from disk."
@@ -103,7 +103,7 @@ def load_checkpoint(
     model.load_state_dict(weights)
     return Checkpoint(model.to(device).eval(), made, place, config['step'])
 
-# %% ../nbs/19b_runs.ipynb #88f77521
+# %% ../nbs/19b_runs.ipynb #db295aec
 def provenance(
     name:str,  # of the recipe
     device:torch.device,  # that trains
@@ -114,7 +114,7 @@ def provenance(
     return dict(recipe=name, command=' '.join(['hrm_lit', *sys.argv[1:]]), commit=git.stdout.strip() if git and git.returncode == 0 else None,
                 hrm_lit=hrm_lit.__version__, torch=torch.__version__, python=platform.python_version(), device=str(device), hardware=hardware)
 
-# %% ../nbs/19b_runs.ipynb #16113c17
+# %% ../nbs/19b_runs.ipynb #d815db02
 def open_run(
     run:Path,  # run directory
     resume:bool,  # go on with what is there
@@ -128,7 +128,19 @@ def open_run(
     if used and overwrite: shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
 
-# %% ../nbs/19b_runs.ipynb #ba860ccc
+# %% ../nbs/19b_runs.ipynb #d7f4b73e
+def same_recipe(
+    old:Recipe,  # of the run
+    new:Recipe,  # asked for now
+):
+    "A run continues with the recipe it began with; only its length and the rhythm of logging may change."
+    free = ('steps', 'log_every', 'eval_every', 'save_every')
+    old, new = to_dict(old), to_dict(new)
+    changed = [f'{part}.{name}: {old[part].get(name)} -> {value}' for part in new for name, value in new[part].items()
+               if name not in free and old[part].get(name) != value]
+    if changed: raise ValueError('a resumed run must keep its recipe; changed: ' + ', '.join(changed))
+
+# %% ../nbs/19b_runs.ipynb #cc7e020c
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -147,6 +159,7 @@ def train_run(
     torch.manual_seed(cfg.seed)
     state, rows = TrainState.start(Reasoner(recipe.model).to(device), cfg), []
     if resume:
+        same_recipe(from_dict({part: json.loads((run / 'run.json').read_text())[part] for part in to_dict(recipe)}), recipe)
         load_state(state, find_checkpoint(run) / 'state.pt')
         rows = [row for row in map(json.loads, (run / 'metrics.jsonl').read_text().splitlines()) if row['step'] <= state.step]
     write_json(provenance(name, device) | to_dict(recipe), run / 'run.json')
