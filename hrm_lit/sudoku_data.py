@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'WANTED', 'grid_differences', 'boards_4x4', 'sudoku_4x4', 'sudoku_6x6', 'apply_symmetry', 'augment_sudoku',
            'SudokuAugment', 'SudokuRows', 'read_csv', 'fetch_extreme', 'SudokuData', 'sudoku_extreme']
 
-# %% ../nbs/03c_sudoku_data.ipynb #63571f8f
+# %% ../nbs/03c_sudoku_data.ipynb #948e5d5d
 import csv
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from .sudoku import SUDOKU_4, SUDOKU_6, SUDOKU_9, Geometry, conflicts, encode, g
 from .sudoku_solver import generate, solutions
 from .symmetry import block_permutations, random_relabellings, rearrange, relabel
 
-# %% ../nbs/03c_sudoku_data.ipynb #f492d790
+# %% ../nbs/03c_sudoku_data.ipynb #73d42408
 def grid_differences(
     grids,      # every 4x4 solution grid, (288, 4, 4)
 )->np.ndarray:  # bit c is set where two grids differ in cell c, (288, 288)
@@ -30,7 +30,7 @@ def grid_differences(
     flat = grids.reshape(len(grids), -1)
     return ((flat[:, None] != flat[None]) << np.arange(flat.shape[1])).sum(-1)
 
-# %% ../nbs/03c_sudoku_data.ipynb #ebcc8bdc
+# %% ../nbs/03c_sudoku_data.ipynb #e378f0f6
 def boards_4x4(
     grids,          # every 4x4 solution grid, (288, 4, 4)
     chosen,         # numbers of the grids that may be used
@@ -51,7 +51,7 @@ def boards_4x4(
         require(len(found) > before, f'expected {count} boards with {clues[0]} to {clues[1]} clues, got only {before}: the last 4096 draws gave no new one')
     return tuple(np.stack(part) for part in zip(*islice(found.values(), count)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #a057720b
+# %% ../nbs/03c_sudoku_data.ipynb #91a3e366
 def _as_puzzles(boards, answers, geometry):
     "Boards and solutions as `Puzzles`."
     return Puzzles.from_pairs(encode(boards), encode(answers), geometry.vocab_size)
@@ -69,7 +69,7 @@ def sudoku_4x4(
     return tuple(_as_puzzles(*boards_4x4(grids, chosen, count, clues, rng), SUDOKU_4)
                  for chosen, count in ((order[:230], train), (order[230:], test)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #006152f4
+# %% ../nbs/03c_sudoku_data.ipynb #c1f72f3d
 def sudoku_6x6(
     train:int=1000,       # training boards
     test:int=1000,        # test boards
@@ -83,7 +83,7 @@ def sudoku_6x6(
     held_out = generate(SUDOKU_6, test, rng, clues, minimal, avoid=answers)
     return _as_puzzles(boards, answers, SUDOKU_6), _as_puzzles(*held_out, SUDOKU_6)
 
-# %% ../nbs/03c_sudoku_data.ipynb #dbc363e6
+# %% ../nbs/03c_sudoku_data.ipynb #f82dab67
 def apply_symmetry(
     tokens:Tensor,     # boards as token rows, (B, S) int64
     mapping:Tensor,    # new token of each token, (B, V) int64
@@ -96,7 +96,7 @@ def apply_symmetry(
     boards = torch.where(transpose[:, None, None], boards.mT, boards)
     return relabel(rearrange(boards, rows, columns).flatten(1), mapping)
 
-# %% ../nbs/03c_sudoku_data.ipynb #c94e92c1
+# %% ../nbs/03c_sudoku_data.ipynb #08aee7c3
 def augment_sudoku(
     inputs:Tensor,       # questions, (B, S) int64 tokens
     labels:Tensor,       # answers, (B, S) int64 tokens
@@ -119,7 +119,7 @@ class SudokuAugment:
 
     def __call__(self, inputs, labels, generator=None): return augment_sudoku(inputs, labels, generator, self.geometry)
 
-# %% ../nbs/03c_sudoku_data.ipynb #5e16e657
+# %% ../nbs/03c_sudoku_data.ipynb #7268f613
 COLUMNS = ('source', 'question', 'answer', 'rating')
 
 def _code_table():
@@ -145,7 +145,7 @@ def _read_digits(
     if len(bad): fail(bad[0, 0], f'expected digits {low}..{side} in {name}, got {texts[bad[0, 0]][bad[0, 1]]!r}')
     return digits.reshape(-1, side, side)
 
-# %% ../nbs/03c_sudoku_data.ipynb #bc112e87
+# %% ../nbs/03c_sudoku_data.ipynb #b20307b8
 class SudokuRows(NamedTuple):
     "Boards read from a CSV file."
     inputs:np.ndarray   # question tokens, (N, S) uint8
@@ -174,7 +174,7 @@ def _check_block(
         if not text.strip().isdecimal(): fail(i, f'expected a whole number as rating, got {text!r}')
     return SudokuRows(encode(questions), encode(answers), np.array([int(text) for text in columns['rating']]))
 
-# %% ../nbs/03c_sudoku_data.ipynb #381c23dc
+# %% ../nbs/03c_sudoku_data.ipynb #4e7dc649
 def read_csv(
     path,               # a file with the columns source, question, answer and rating, in any order
     limit:int=None,     # stop after so many boards; None reads all
@@ -195,7 +195,7 @@ def read_csv(
     require(kept > 0, f'{path}: expected boards' + (f' rated {min_rating} or more' if parts else '') + ', got none')
     return SudokuRows(*(np.concatenate(a)[:limit] for a in zip(*parts)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #8e2bbb69
+# %% ../nbs/03c_sudoku_data.ipynb #a565f0a1
 WANTED = f'train.csv and test.csv with the columns {",".join(COLUMNS)}'
 
 def fetch_extreme(
@@ -210,7 +210,7 @@ def fetch_extreme(
         raise ValueError(f'could not download {name} of sapientinc/sudoku-extreme ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #37be7d8b
+# %% ../nbs/03c_sudoku_data.ipynb #47fb927e
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles

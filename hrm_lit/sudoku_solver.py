@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['propagate', 'start', 'fewest', 'search', 'solutions', 'solve', 'count_guesses', 'remove_clues', 'generate']
 
-# %% ../nbs/03b_sudoku_solver.ipynb #62ab706c
+# %% ../nbs/03b_sudoku_solver.ipynb #f168692c
 from itertools import islice
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from .puzzles import require
 from .sudoku import Geometry, format_line, geometry_of
 
-# %% ../nbs/03b_sudoku_solver.ipynb #76c12718
+# %% ../nbs/03b_sudoku_solver.ipynb #a8f92129
 def propagate(
     candidates:list[int],  # a bit mask for each cell, bit d - 1 set while digit d is possible; changed in place
     decided:list[int],     # cells with a single candidate whose peers do not know it yet; emptied
@@ -43,7 +43,7 @@ def propagate(
             if decided: break
     return True
 
-# %% ../nbs/03b_sudoku_solver.ipynb #1ae0ddfb
+# %% ../nbs/03b_sudoku_solver.ipynb #891adf75
 def start(
     board,                    # digits, 0 where blank, (side, side)
 )->tuple[list, list, Geometry]:
@@ -53,7 +53,7 @@ def start(
     anything = (1 << geometry.side) - 1
     return [1 << d - 1 if d else anything for d in flat], [c for c, d in enumerate(flat) if d], geometry
 
-# %% ../nbs/03b_sudoku_solver.ipynb #ca2b9ac9
+# %% ../nbs/03b_sudoku_solver.ipynb #44964043
 def fewest(
     candidates:list[int],  # bit masks
     unsure:list[int],      # cells with more than one candidate
@@ -82,7 +82,7 @@ def search(
         branch[cell] = guess
         yield from search(branch, [cell], geometry, rng, choose)
 
-# %% ../nbs/03b_sudoku_solver.ipynb #b519f8c7
+# %% ../nbs/03b_sudoku_solver.ipynb #3fb6de56
 def solutions(
     board,     # digits, 0 where blank, (side, side)
     **how,     # `rng` and `choose` of `search`
@@ -98,7 +98,7 @@ def solve(
     "Solve a board, and tell with `limit=2` whether its solution is the only one."
     return list(islice(solutions(board), limit))
 
-# %% ../nbs/03b_sudoku_solver.ipynb #e45cd80d
+# %% ../nbs/03b_sudoku_solver.ipynb #2a27dc07
 def count_guesses(
     board,       # digits, 0 where blank, (side, side)
     choose=fewest,  # the guessing rule of `search`
@@ -111,7 +111,7 @@ def count_guesses(
     next(solutions(board, choose=counted), None)
     return len(tally)
 
-# %% ../nbs/03b_sudoku_solver.ipynb #934504a9
+# %% ../nbs/03b_sudoku_solver.ipynb #395ed5fa
 def remove_clues(
     solution,    # a solved board, (side, side)
     rng,         # numpy Generator: the order of the cells
@@ -130,7 +130,7 @@ def remove_clues(
         else: clues.append(cell)
     return board
 
-# %% ../nbs/03b_sudoku_solver.ipynb #43432fbc
+# %% ../nbs/03b_sudoku_solver.ipynb #20738d74
 def generate(
     geometry:Geometry,       # SUDOKU_4, SUDOKU_6 or SUDOKU_9
     count:int,               # how many boards, all different
