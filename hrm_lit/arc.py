@@ -7,7 +7,7 @@ __all__ = ['SIDE', 'PAD_TOKEN', 'EOS_TOKEN', 'COLOUR_0', 'TRM_NAME', 'HRM_NAME',
            'pack', 'draw_offset', 'crop', 'grid_hash', 'task_hash', 'Augmentation', 'draw_augmentation', 'variant_name',
            'parse_name']
 
-# %% ../nbs/05_arc.ipynb #e3d21321
+# %% ../nbs/05_arc.ipynb #c1f8fdf4
 import re
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,9 +18,9 @@ import numpy as np
 from .puzzles import ARC_COLOURS, as_grid, as_integers, require, show_grids
 from .symmetry import dihedral, inverse_dihedral, invert
 
-# %% ../nbs/05_arc.ipynb #bf159576
-SIDE = 30                                  # the canvas has 30 rows and columns, as no grid of ARC is larger
-PAD_TOKEN, EOS_TOKEN, COLOUR_0 = 0, 1, 2   # nothing, end of grid, and the token of colour 0: colour c is token c + 2
+# %% ../nbs/05_arc.ipynb #0ca244d3
+SIDE = 30                                  # rows and columns of the canvas; no grid of ARC is larger
+PAD_TOKEN, EOS_TOKEN, COLOUR_0 = 0, 1, 2   # nothing, end of grid, colour 0; colour c is token c + 2
 
 def parse_grid(
     rows,              # list of rows of colours, as in ARC's JSON, or an array
@@ -35,7 +35,7 @@ def parse_grid(
     require(0 <= grid.min() and grid.max() <= 9, f'{what} must hold colours 0..9, got {grid.min()}..{grid.max()}')
     return grid.astype(np.uint8)
 
-# %% ../nbs/05_arc.ipynb #59ed9b79
+# %% ../nbs/05_arc.ipynb #8065a9d5
 def parse_pairs(
     task:dict,  # a task as ARC's JSON has it
     part:str,   # 'train', the demonstrations, or 'test', the questions
@@ -47,7 +47,7 @@ def parse_pairs(
     require(all(x is not None for x, _ in pairs), f'every pair of {part!r} must have an input')
     return pairs
 
-# %% ../nbs/05_arc.ipynb #2540665b
+# %% ../nbs/05_arc.ipynb #aae1c822
 def show_arc(
     grids,           # grids of colours; one without cells is drawn as a cell of PAD
     titles=None,     # a string for each
@@ -60,7 +60,7 @@ def show_arc(
     for ax, (h, w) in zip(plt.gcf().axes, (t.shape for t in tokens)):
         ax.set(xlim=((w - room)/2, (w + room)/2), ylim=((h + room)/2, (h - room)/2))
 
-# %% ../nbs/05_arc.ipynb #6e4a6d60
+# %% ../nbs/05_arc.ipynb #83fa41f1
 def frame(
     grid:np.ndarray,     # (h, w) uint8, colours 0..9
     offset:tuple=(0, 0), # row and column of its upper left cell
@@ -76,7 +76,7 @@ def frame(
     canvas[top:bottom, right:right + 1] = EOS_TOKEN
     return canvas
 
-# %% ../nbs/05_arc.ipynb #df43f559
+# %% ../nbs/05_arc.ipynb #3a055b2e
 def pack(
     x:np.ndarray,         # (h, w) uint8, the input grid
     y:np.ndarray,         # the output grid; its size may differ
@@ -86,7 +86,7 @@ def pack(
     "A pair of grids as two rows of tokens."
     return np.stack([frame(grid, offset, side).ravel() for grid in (x, y)])
 
-# %% ../nbs/05_arc.ipynb #cbfb9107
+# %% ../nbs/05_arc.ipynb #988b68bc
 def draw_offset(
     x:np.ndarray,               # the input grid
     y:np.ndarray,               # the output grid
@@ -96,7 +96,7 @@ def draw_offset(
     "A place where both grids fit, all places alike; drawn as upstream draws it."
     return tuple(int(rng.randint(0, side - max(sizes) + 1)) for sizes in zip(x.shape, y.shape))
 
-# %% ../nbs/05_arc.ipynb #beb31c78
+# %% ../nbs/05_arc.ipynb #5e9b000c
 def crop(
     tokens,       # (side*side,) or (side, side) tokens of an answer: array, tensor or list
 )->np.ndarray:    # (h, w) uint8 colours; (0, 0) where the first token is no colour
@@ -108,7 +108,7 @@ def crop(
     h = areas.argmax() + 1 if areas.any() else 0
     return (canvas[:h, :usable[h - 1] if h else 0] - COLOUR_0).astype(np.uint8)
 
-# %% ../nbs/05_arc.ipynb #03932dcc
+# %% ../nbs/05_arc.ipynb #c8c3a3ef
 def grid_hash(
     grid,     # (h, w) integers 0..255
 )->str:       # 64 hexadecimal digits
@@ -116,7 +116,7 @@ def grid_hash(
     grid = as_integers('grid', grid, np.uint8)
     return sha256(bytes(grid.shape) + grid.tobytes()).hexdigest()
 
-# %% ../nbs/05_arc.ipynb #ddadeb8d
+# %% ../nbs/05_arc.ipynb #cd32151f
 def task_hash(
     pairs,    # (input, output) grids, all of a task
 )->str:       # 64 hexadecimal digits
@@ -124,7 +124,7 @@ def task_hash(
     keys = sorted(f'{grid_hash(x)}|{grid_hash(y)}' for x, y in pairs)
     return sha256('|'.join(keys).encode()).hexdigest()
 
-# %% ../nbs/05_arc.ipynb #3cc7529a
+# %% ../nbs/05_arc.ipynb #3796bc93
 @dataclass(frozen=True)
 class Augmentation:
     "A symmetry of the square and a permutation of the colours that keeps black."
@@ -148,14 +148,14 @@ class Augmentation:
         "What the variant was made of."
         return invert(np.array(self.colours)).astype(np.uint8)[inverse_dihedral(grid, self.t)]
 
-# %% ../nbs/05_arc.ipynb #c8d433e3
+# %% ../nbs/05_arc.ipynb #8f372d4b
 def draw_augmentation(
     rng:np.random.RandomState,  # source of the draws
 )->Augmentation:
     "A random variant, all alike; drawn as upstream draws it."
     return Augmentation(int(rng.randint(0, 8)), (0, *(1 + rng.permutation(9)).tolist()))
 
-# %% ../nbs/05_arc.ipynb #bba2bb7a
+# %% ../nbs/05_arc.ipynb #8802a31c
 TRM_NAME, HRM_NAME = '{task}|||t{t}|||{colours}', '{task}_t{t}_{colours}'
 
 def variant_name(
@@ -166,7 +166,7 @@ def variant_name(
     "The name from which `parse_name` gets the variant back."
     return form.format(task=task, t=change.t, colours=''.join(map(str, change.colours)))
 
-# %% ../nbs/05_arc.ipynb #66b7c6a1
+# %% ../nbs/05_arc.ipynb #b44b4229
 _NAMES = [re.compile(pattern) for pattern in (r'(.+)\|\|\|t([0-9]+)\|\|\|([0-9]+)', r'(.+)_t([0-9]+)_([0-9]{10})')]
 
 def parse_name(

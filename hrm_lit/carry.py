@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Carry', 'initial_carry', 'refill', 'FixedSegments', 'segment']
 
-# %% ../nbs/11_carry.ipynb #4a4d80e9
+# %% ../nbs/11_carry.ipynb #c57bf35d
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from .model import Prediction, Reasoner
 
-# %% ../nbs/11_carry.ipynb #1280119d
+# %% ../nbs/11_carry.ipynb #2c3e72c9
 class Carry(NamedTuple):
     "The puzzles in flight, one per row: all that one segment hands on to the next (HRM section 2, Deep supervision)."
     z:dict  # latents, each (B, P+S, D), detached
@@ -21,7 +21,7 @@ class Carry(NamedTuple):
     halted:Tensor  # (B,) bool: this row is finished and takes a new puzzle next
     data:dict  # the puzzles themselves: inputs, labels (B, S), puzzle_ids (B,), and whatever else a batch holds
 
-# %% ../nbs/11_carry.ipynb #8716db67
+# %% ../nbs/11_carry.ipynb #a3aa7da9
 def initial_carry(
     model:Reasoner,  # gives the shape and dtype of the latents
     batch:dict,  # any batch of the right size
@@ -33,7 +33,7 @@ def initial_carry(
                  halted=torch.ones(B, dtype=torch.bool, device=device),
                  data={name: torch.zeros_like(value) for name, value in batch.items()})
 
-# %% ../nbs/11_carry.ipynb #56d024bf
+# %% ../nbs/11_carry.ipynb #c6fd4b2a
 def refill(
     model:Reasoner,  # gives the initial latents
     carry:Carry,  # puzzles in flight
@@ -41,7 +41,8 @@ def refill(
 )->Carry:  # no row is halted
     "Give every halted row a new puzzle, fresh latents and a count of zero (HRM section 2, Adaptive computation time)."
     B = len(carry.halted)
-    if len(batch['inputs']) != B: raise ValueError(f'the carry has {B} rows: expected a batch of {B} puzzles, got {len(batch["inputs"])}')
+    if len(batch['inputs']) != B:
+        raise ValueError(f'the carry has {B} rows: expected a batch of {B} puzzles, got {len(batch["inputs"])}')
     def choose(new, old):
         return torch.where(carry.halted.view(-1, *[1] * (old.ndim - 1)), new, old)
     start = model.initial_latents()
@@ -49,7 +50,7 @@ def refill(
                  segments=choose(0, carry.segments), halted=torch.zeros_like(carry.halted),
                  data={name: choose(batch[name], old) for name, old in carry.data.items()})
 
-# %% ../nbs/11_carry.ipynb #6cc9203f
+# %% ../nbs/11_carry.ipynb #51f9eaeb
 @dataclass(frozen=True)
 class FixedSegments:
     "Every puzzle gets the same number of segments: deep supervision without halting."
@@ -67,7 +68,7 @@ class FixedSegments:
         "Halted once the count is reached."
         return carry.segments >= self.max_segments, pred
 
-# %% ../nbs/11_carry.ipynb #fd0b2ada
+# %% ../nbs/11_carry.ipynb #8b019c90
 def segment(
     model:Reasoner,  # one call is one segment
     carry:Carry,  # puzzles in flight

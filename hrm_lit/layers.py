@@ -6,13 +6,13 @@
 __all__ = ['trunc_normal', 'Linear', 'Embedding', 'rms_norm', 'Residual', 'swiglu_width', 'SwiGLU', 'Attention', 'Rope',
            'AcrossTokens', 'block', 'attention_block', 'mlp_block']
 
-# %% ../nbs/07_layers.ipynb #53665681
+# %% ../nbs/07_layers.ipynb #341ccc7e
 import math
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-# %% ../nbs/07_layers.ipynb #79ceb48f
+# %% ../nbs/07_layers.ipynb #c668b11c
 def trunc_normal(
     *shape:int,  # shape of the tensor
     std:float=1.,  # standard deviation after the cut
@@ -26,7 +26,7 @@ def trunc_normal(
     u = torch.empty(shape, dtype=dtype).uniform_(-edge, edge)
     return (u.erfinv_() * (math.sqrt(2) * wide)).clamp_(-2 * wide, 2 * wide)
 
-# %% ../nbs/07_layers.ipynb #136b6fd9
+# %% ../nbs/07_layers.ipynb #af8c6e02
 class Linear(nn.Module):
     "`x @ weight.T`: weights stored in float32, used in the dtype of `x`; LeCun-normal start (HRM section 2, Architectural details)."
     def __init__(self,
@@ -42,7 +42,7 @@ class Linear(nn.Module):
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
 
-# %% ../nbs/07_layers.ipynb #2c06507c
+# %% ../nbs/07_layers.ipynb #626f3c90
 class Embedding(nn.Module):
     "A table of vectors: cast to `dtype` first, then looked up."
     def __init__(self,
@@ -56,7 +56,7 @@ class Embedding(nn.Module):
         "(...) integers -> (..., D)"
         return F.embedding(index, self.weight.to(self.dtype))
 
-# %% ../nbs/07_layers.ipynb #2e14ae07
+# %% ../nbs/07_layers.ipynb #b175a768
 def rms_norm(
     x:Tensor,  # any shape; the last axis is normalised
     eps:float=1e-5,  # keeps a zero vector at zero
@@ -65,7 +65,7 @@ def rms_norm(
     y = x.float()
     return (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
 
-# %% ../nbs/07_layers.ipynb #58728442
+# %% ../nbs/07_layers.ipynb #cf4302c3
 class Residual(nn.Module):
     "Post-norm: `rms_norm(x + f(x))` (HRM section 2, Architectural details)."
     def __init__(self,
@@ -78,7 +78,7 @@ class Residual(nn.Module):
         "(B, T, D) -> (B, T, D)"
         return rms_norm(x + self.f(x), self.eps)
 
-# %% ../nbs/07_layers.ipynb #554707a7
+# %% ../nbs/07_layers.ipynb #03892cb6
 def swiglu_width(
     width:int,  # of the input
     expansion:float,  # of the plain MLP that would cost as much
@@ -88,7 +88,7 @@ def swiglu_width(
     if inner < 1: raise ValueError(f'width and expansion must be positive, got {width} and {expansion}')
     return inner
 
-# %% ../nbs/07_layers.ipynb #f8d263e5
+# %% ../nbs/07_layers.ipynb #80674562
 class SwiGLU(nn.Module):
     "`down(silu(gate(x)) * up(x))`; gate and up share one matrix (HRM section 2, Architectural details: a gated linear unit)."
     def __init__(self,
@@ -103,7 +103,7 @@ class SwiGLU(nn.Module):
         gate, up = self.gate_up(x).chunk(2, -1)
         return self.down(F.silu(gate) * up)
 
-# %% ../nbs/07_layers.ipynb #7b62d831
+# %% ../nbs/07_layers.ipynb #19e626e6
 class Attention(nn.Module):
     "Multi-head self-attention: one matrix for queries, keys and values, one for the output; no mask."
     def __init__(self,
@@ -122,7 +122,7 @@ class Attention(nn.Module):
         if self.rope is not None: q, k = self.rope(q), self.rope(k)
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))
 
-# %% ../nbs/07_layers.ipynb #4625400c
+# %% ../nbs/07_layers.ipynb #a6e166c4
 class Rope(nn.Module):
     "Rotary positions: turn each pair of channels by an angle proportional to the token's position (HRM section 2, Architectural details)."
     def __init__(self,
@@ -143,7 +143,7 @@ class Rope(nn.Module):
         low, high = y.chunk(2, -1)
         return (y * self.cos + torch.cat((-high, low), -1) * self.sin).to(x.dtype)
 
-# %% ../nbs/07_layers.ipynb #d288396e
+# %% ../nbs/07_layers.ipynb #12272a49
 class AcrossTokens(nn.Module):
     "Apply `f` along the token axis: every channel becomes a vector of length T (TRM section 4.5)."
     def __init__(self,
@@ -155,7 +155,7 @@ class AcrossTokens(nn.Module):
         "(B, T, D) -> (B, T, D)"
         return self.f(x.mT).mT
 
-# %% ../nbs/07_layers.ipynb #002a2b21
+# %% ../nbs/07_layers.ipynb #96ccd61d
 def block(
     mixer:nn.Module,  # (B, T, D) -> (B, T, D), including its residual and norm
     width:int,  # D
@@ -165,7 +165,7 @@ def block(
     "One layer: mix the tokens, then mix the channels of each token (TRM Fig 1)."
     return nn.Sequential(mixer, Residual(SwiGLU(width, expansion), eps))
 
-# %% ../nbs/07_layers.ipynb #598142dc
+# %% ../nbs/07_layers.ipynb #848af89b
 def attention_block(
     width:int,  # D
     heads:int,  # number of heads; divides D
@@ -176,7 +176,7 @@ def attention_block(
     "A layer that mixes tokens by attention (HRM, TRM-Att)."
     return block(Residual(Attention(width, heads, rope), eps), width, expansion, eps)
 
-# %% ../nbs/07_layers.ipynb #86a2c98e
+# %% ../nbs/07_layers.ipynb #41bfa474
 def mlp_block(
     width:int,  # D
     length:int,  # T = P + S

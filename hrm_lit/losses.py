@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['losses', 'log_stablemax', 'stablemax_cross_entropy', 'softmax_cross_entropy', 'cells_right']
 
-# %% ../nbs/10_losses.ipynb #6185d52c
+# %% ../nbs/10_losses.ipynb #8784cde3
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from .puzzles import IGNORE
 
-# %% ../nbs/10_losses.ipynb #e6bccc56
+# %% ../nbs/10_losses.ipynb #757efefc
 def log_stablemax(
     logits:Tensor,  # (..., V)
 )->Tensor:  # (..., V) float64 log-probabilities
@@ -20,7 +20,7 @@ def log_stablemax(
     s = torch.where(x < 0, 1 / (1 - x + 1e-30), x + 1)
     return torch.log(s / s.sum(-1, keepdim=True))
 
-# %% ../nbs/10_losses.ipynb #1d19fddd
+# %% ../nbs/10_losses.ipynb #277a94d8
 def stablemax_cross_entropy(
     logits:Tensor,  # (B, S, V)
     labels:Tensor,  # (B, S) integers, IGNORE where there is nothing to learn
@@ -39,7 +39,7 @@ def softmax_cross_entropy(
 
 losses = {'stablemax': stablemax_cross_entropy, 'softmax': softmax_cross_entropy}  # by the name in a `TrainConfig`
 
-# %% ../nbs/10_losses.ipynb #73cb28cd
+# %% ../nbs/10_losses.ipynb #06381cb6
 def cells_right(
     logits:Tensor,  # (B, S, V)
     labels:Tensor,  # (B, S) integers, IGNORE where a cell does not count

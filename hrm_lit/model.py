@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ModelConfig', 'PuzzleTable', 'GridPositions', 'Embed', 'Prediction', 'Reasoner', 'parameter_count', 'segment_flops']
 
-# %% ../nbs/09_model.ipynb #ec9ee967
+# %% ../nbs/09_model.ipynb #e5b1c0ae
 import math
 from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, get_args, get_origin
@@ -15,7 +15,7 @@ from torch import nn, Tensor
 from .layers import Embedding, Linear, Rope, attention_block, mlp_block, swiglu_width, trunc_normal
 from .recurrence import nested_plan, one_level, recur, single_z, two_level
 
-# %% ../nbs/09_model.ipynb #f5029e56
+# %% ../nbs/09_model.ipynb #3a61fe6a
 def _check(cfg):
     "Raise a `ValueError` that names the first field of the `ModelConfig` cfg that does not fit."
     for f in fields(cfg):
@@ -40,7 +40,7 @@ def _check(cfg):
     if not 0 <= cfg.gradient_steps <= len(cfg.plan):
         raise ValueError(f'grad_steps must be in 0..{len(cfg.plan)} for the plan {"".join(cfg.plan)}, got {cfg.grad_steps}')
 
-# %% ../nbs/09_model.ipynb #f40e264f
+# %% ../nbs/09_model.ipynb #a05eb35a
 @dataclass(frozen=True)
 class ModelConfig:
     "Everything that decides the shape and the arithmetic of a `Reasoner`."
@@ -84,7 +84,7 @@ class ModelConfig:
         "RoPE is in use: only attention can turn its queries and keys."
         return self.positions == 'rope' and self.mixer == 'attention'
 
-# %% ../nbs/09_model.ipynb #5429374f
+# %% ../nbs/09_model.ipynb #1b8eaacb
 class PuzzleTable(nn.Module):
     "One vector per puzzle, zero at the start. A buffer with a sparse gradient: `SignSGD` trains it, the main optimizer never sees it."
     def __init__(self,
@@ -101,7 +101,7 @@ class PuzzleTable(nn.Module):
         "(B,) -> (B, puzzle_ndim)"
         return F.embedding(ids, self.weight, sparse=True)
 
-# %% ../nbs/09_model.ipynb #85dde201
+# %% ../nbs/09_model.ipynb #2826b346
 class GridPositions(nn.Module):
     "The sum of a row, a column and a box vector for each cell of a square board (ours, in no paper)."
     def __init__(self,
@@ -118,7 +118,7 @@ class GridPositions(nn.Module):
         "() -> (S, D)"
         return self.rows(self.index[0]) + self.columns(self.index[1]) + self.boxes(self.index[2])
 
-# %% ../nbs/09_model.ipynb #f71eea9c
+# %% ../nbs/09_model.ipynb #32f6de45
 class Embed(nn.Module):
     "Tokens, puzzle and positions become `x` (HRM section 2: the input network f_I)."
     def __init__(self,
@@ -141,7 +141,7 @@ class Embed(nn.Module):
         if cfg.positions == 'grid': e = 0.5**0.5 * (e + F.pad(self.positions(), (0, 0, cfg.prefix, 0)))
         return math.sqrt(cfg.hidden_size) * e
 
-# %% ../nbs/09_model.ipynb #1d571d17
+# %% ../nbs/09_model.ipynb #4c30f5cc
 class Prediction(NamedTuple):
     "What a segment says."
     logits:Tensor  # (B, S, V), in the model's dtype
@@ -149,7 +149,7 @@ class Prediction(NamedTuple):
     q_continue:Tensor|None = None  # (B,) float32: logit of 'another segment pays'
     q_continue_target:Tensor|None = None  # (B,) in 0..1, from Q-learning; None without it
 
-# %% ../nbs/09_model.ipynb #406ddc5b
+# %% ../nbs/09_model.ipynb #d98220d8
 class Reasoner(nn.Module):
     "The whole family: `cfg.wiring` and the plan tell HRM, TRM and the ablations apart."
     def __init__(self,
@@ -200,7 +200,7 @@ class Reasoner(nn.Module):
         q = self.q_head(top[:, 0]).float()
         return Prediction(self.lm_head(top)[:, self.cfg.prefix:], q[:, 0], q[:, 1])
 
-# %% ../nbs/09_model.ipynb #72d1db70
+# %% ../nbs/09_model.ipynb #49f4b509
 def parameter_count(
     cfg:ModelConfig,  # any model of the family
 )->int:
@@ -211,7 +211,7 @@ def parameter_count(
     positions = {'learned': T * D, 'grid': 3 * math.prod(cfg.box) * D}.get(cfg.positions, 0)
     return 2 * V * D + 2 * D + 2 + positions + net * (2 if cfg.wiring == 'hrm' else 1)
 
-# %% ../nbs/09_model.ipynb #8ed9824a
+# %% ../nbs/09_model.ipynb #04a09eea
 def segment_flops(
     cfg:ModelConfig,  # any model of the family
     train:bool=True,  # with the backward pass

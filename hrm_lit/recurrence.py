@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['Rule', 'nested_plan', 'two_level', 'single_z', 'one_level', 'check_plan', 'recur', 'traced']
 
-# %% ../nbs/08_recurrence.ipynb #1a9b66fd
+# %% ../nbs/08_recurrence.ipynb #a0cebf77
 from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# %% ../nbs/08_recurrence.ipynb #aaff45b9
+# %% ../nbs/08_recurrence.ipynb #b7f761b4
 def nested_plan(
     H_cycles:int,  # N in HRM's section 2: how often H moves
     L_cycles:int,  # T in HRM's section 2: how often L moves for each move of H
@@ -20,7 +20,7 @@ def nested_plan(
     if L_cycles < 0: raise ValueError(f'L_cycles must be at least 0, got {L_cycles}')
     return (['L'] * L_cycles + ['H']) * H_cycles
 
-# %% ../nbs/08_recurrence.ipynb #320c747c
+# %% ../nbs/08_recurrence.ipynb #690e4943
 Rule = Callable[[dict, Tensor], dict]  # (latents, x) -> new latents
 
 def two_level(
@@ -31,7 +31,7 @@ def two_level(
     return {'L': lambda z, x: z | {'z_L': L_net(z['z_L'] + (z['z_H'] + x))},
             'H': lambda z, x: z | {'z_H': H_net(z['z_H'] + z['z_L'])}}
 
-# %% ../nbs/08_recurrence.ipynb #45305fe8
+# %% ../nbs/08_recurrence.ipynb #2c20f5d8
 def single_z(
     net:Callable,  # the only net: (B, T, D) -> (B, T, D)
 )->dict[str, Rule]:
@@ -45,7 +45,7 @@ def one_level(
     "A plain recurrent transformer: z <- f(z + x) (the recurrent Transformer of HRM Fig 2)."
     return {'H': lambda z, x: z | {'z_H': net(z['z_H'] + x)}}
 
-# %% ../nbs/08_recurrence.ipynb #a1a88fc9
+# %% ../nbs/08_recurrence.ipynb #c45901a3
 def check_plan(
     plan:list[str],  # update order
     updates:dict[str, Rule],  # level -> rule
@@ -56,7 +56,7 @@ def check_plan(
     if unknown: raise ValueError(f'the plan {"".join(plan)} asks for level {sorted(unknown)}, but there are rules for {sorted(updates)}')
     if not 0 <= grad_steps <= len(plan): raise ValueError(f'grad_steps must be in 0..{len(plan)}, got {grad_steps}')
 
-# %% ../nbs/08_recurrence.ipynb #1dafa9c6
+# %% ../nbs/08_recurrence.ipynb #7f37706d
 def recur(
     z:dict,  # latents, each (B, P+S, D)
     x:Tensor,  # embedded puzzle, (B, P+S, D)
@@ -72,7 +72,7 @@ def recur(
     for level in plan[free:]: z = updates[level](z, x)
     return z
 
-# %% ../nbs/08_recurrence.ipynb #804893b2
+# %% ../nbs/08_recurrence.ipynb #1c523b4d
 @torch.no_grad()
 def traced(
     z:dict,  # latents, each (B, P+S, D)

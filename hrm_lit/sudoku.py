@@ -6,7 +6,7 @@
 __all__ = ['SUDOKU_4', 'SUDOKU_6', 'SUDOKU_9', 'Geometry', 'geometry_of', 'parse_board', 'format_line', 'format_board', 'encode',
            'decode', 'conflicts', 'check_clues', 'is_solution']
 
-# %% ../nbs/03_sudoku.ipynb #3e541f67
+# %% ../nbs/03_sudoku.ipynb #fe420627
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from .puzzles import require
 
-# %% ../nbs/03_sudoku.ipynb #d3b40a9f
+# %% ../nbs/03_sudoku.ipynb #c2865961
 @dataclass(frozen=True)
 class Geometry:
     "The shape of a Sudoku: boxes of `box_rows` by `box_cols` cells, and as many digits as a box has cells."
@@ -48,7 +48,7 @@ class Geometry:
 
 SUDOKU_4, SUDOKU_6, SUDOKU_9 = Geometry(2, 2), Geometry(2, 3), Geometry(3, 3)
 
-# %% ../nbs/03_sudoku.ipynb #8895ff4f
+# %% ../nbs/03_sudoku.ipynb #39caf341
 def geometry_of(
     num_cells:int,  # cells of a board
 )->Geometry:
@@ -57,7 +57,7 @@ def geometry_of(
     require(num_cells in known, f'expected a board of 16, 36 or 81 cells, got {num_cells}')
     return known[num_cells]
 
-# %% ../nbs/03_sudoku.ipynb #53c13e96
+# %% ../nbs/03_sudoku.ipynb #c8ae2a6b
 def parse_board(
     text:str,     # 16, 36 or 81 marks: digits, and '.' or '0' for a blank; white space and '|-+' are ignored
 )->np.ndarray:    # digits, 0 where blank, (side, side) int64
@@ -68,7 +68,7 @@ def parse_board(
         require(c in '.0123456789'[:side + 2], f"cell {i + 1}: expected '.', '0' or a digit 1..{side}, got {c!r}")
     return np.array([0 if c == '.' else int(c) for c in marks]).reshape(side, side)
 
-# %% ../nbs/03_sudoku.ipynb #1d365038
+# %% ../nbs/03_sudoku.ipynb #4ce8c212
 def format_line(
     board,  # digits, 0 where blank, (side, side) or flat
 )->str:
@@ -85,7 +85,7 @@ def format_board(
     rule = '-+-'.join(['-' * (2*g.box_cols - 1)] * g.box_rows)
     return f'\n{rule}\n'.join('\n'.join(rows[r:r + g.box_rows]) for r in range(0, g.side, g.box_rows))
 
-# %% ../nbs/03_sudoku.ipynb #387bd6d8
+# %% ../nbs/03_sudoku.ipynb #af1ef6aa
 def encode(
     boards,     # digits, 0 where blank, (..., side, side)
 )->np.ndarray:  # tokens, (..., side*side) uint8
@@ -102,7 +102,7 @@ def decode(
     require(tokens.size == 0 or 0 <= tokens.min() <= tokens.max() <= side + 1, f'expected tokens in 0..{side + 1}, got {tokens}')
     return np.maximum(tokens - 1, 0).reshape(*tokens.shape[:-1], side, side)
 
-# %% ../nbs/03_sudoku.ipynb #dc2a8702
+# %% ../nbs/03_sudoku.ipynb #c091f8ea
 def conflicts(
     boards,     # digits, 0 where blank, (..., side, side)
 )->np.ndarray:  # True where a peer holds the same digit, (..., side, side)
@@ -113,7 +113,7 @@ def conflicts(
     same = flat[geometry_of(len(flat)).peers] == flat[:, None]
     return np.moveaxis(same.any(1) & (flat > 0), 0, -1).reshape(boards.shape)
 
-# %% ../nbs/03_sudoku.ipynb #270a40e0
+# %% ../nbs/03_sudoku.ipynb #fdd170a6
 def check_clues(
     board,  # digits, 0 where blank, (side, side)
 )->None:
@@ -124,7 +124,7 @@ def check_clues(
         a, b = (f'row {c // geometry.side + 1}, column {c % geometry.side + 1}' for c in (cell, twin))
         raise ValueError(f'contradictory clues: expected a digit once in each row, column and box, got {flat[cell]} at {a} and at {b}')
 
-# %% ../nbs/03_sudoku.ipynb #55b4351c
+# %% ../nbs/03_sudoku.ipynb #d49bea87
 def is_solution(
     board,        # digits, 0 where blank, (side, side)
     givens=None,  # the puzzle it should solve, 0 where blank; None asks for any valid grid

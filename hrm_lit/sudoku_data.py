@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'WANTED', 'grid_differences', 'boards_4x4', 'sudoku_4x4', 'sudoku_6x6', 'apply_symmetry', 'augment_sudoku',
            'SudokuAugment', 'SudokuRows', 'read_csv', 'fetch_extreme', 'SudokuData', 'sudoku_extreme']
 
-# %% ../nbs/03c_sudoku_data.ipynb #948e5d5d
+# %% ../nbs/03c_sudoku_data.ipynb #1f814996
 import csv
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from .sudoku import SUDOKU_4, SUDOKU_6, SUDOKU_9, Geometry, conflicts, encode, g
 from .sudoku_solver import generate, solutions
 from .symmetry import block_permutations, random_relabellings, rearrange, relabel
 
-# %% ../nbs/03c_sudoku_data.ipynb #73d42408
+# %% ../nbs/03c_sudoku_data.ipynb #ffb2dfa8
 def grid_differences(
     grids,      # every 4x4 solution grid, (288, 4, 4)
 )->np.ndarray:  # bit c is set where two grids differ in cell c, (288, 288)
@@ -30,7 +30,7 @@ def grid_differences(
     flat = grids.reshape(len(grids), -1)
     return ((flat[:, None] != flat[None]) << np.arange(flat.shape[1])).sum(-1)
 
-# %% ../nbs/03c_sudoku_data.ipynb #e378f0f6
+# %% ../nbs/03c_sudoku_data.ipynb #d6aa958f
 def boards_4x4(
     grids,          # every 4x4 solution grid, (288, 4, 4)
     chosen,         # numbers of the grids that may be used
@@ -39,6 +39,7 @@ def boards_4x4(
     rng,            # numpy Generator
 )->tuple[np.ndarray, np.ndarray]:  # boards and solutions, (count, 4, 4) each
     "Draw 4x4 boards with one solution, uniformly among those with as many clues."
+    require(count > 0, f'expected count to be at least 1, got {count}')
     differ, bits, found = grid_differences(grids), 1 << np.arange(16), {}
     while len(found) < count:
         before, number = len(found), rng.choice(chosen, 4096)
@@ -51,7 +52,7 @@ def boards_4x4(
         require(len(found) > before, f'expected {count} boards with {clues[0]} to {clues[1]} clues, got only {before}: the last 4096 draws gave no new one')
     return tuple(np.stack(part) for part in zip(*islice(found.values(), count)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #91a3e366
+# %% ../nbs/03c_sudoku_data.ipynb #69c5893b
 def _as_puzzles(boards, answers, geometry):
     "Boards and solutions as `Puzzles`."
     return Puzzles.from_pairs(encode(boards), encode(answers), geometry.vocab_size)
@@ -69,7 +70,7 @@ def sudoku_4x4(
     return tuple(_as_puzzles(*boards_4x4(grids, chosen, count, clues, rng), SUDOKU_4)
                  for chosen, count in ((order[:230], train), (order[230:], test)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #c1f72f3d
+# %% ../nbs/03c_sudoku_data.ipynb #8ed0f459
 def sudoku_6x6(
     train:int=1000,       # training boards
     test:int=1000,        # test boards
@@ -83,7 +84,7 @@ def sudoku_6x6(
     held_out = generate(SUDOKU_6, test, rng, clues, minimal, avoid=answers)
     return _as_puzzles(boards, answers, SUDOKU_6), _as_puzzles(*held_out, SUDOKU_6)
 
-# %% ../nbs/03c_sudoku_data.ipynb #f82dab67
+# %% ../nbs/03c_sudoku_data.ipynb #e4bedfe8
 def apply_symmetry(
     tokens:Tensor,     # boards as token rows, (B, S) int64
     mapping:Tensor,    # new token of each token, (B, V) int64
@@ -96,7 +97,7 @@ def apply_symmetry(
     boards = torch.where(transpose[:, None, None], boards.mT, boards)
     return relabel(rearrange(boards, rows, columns).flatten(1), mapping)
 
-# %% ../nbs/03c_sudoku_data.ipynb #08aee7c3
+# %% ../nbs/03c_sudoku_data.ipynb #a12d2d96
 def augment_sudoku(
     inputs:Tensor,       # questions, (B, S) int64 tokens
     labels:Tensor,       # answers, (B, S) int64 tokens
@@ -119,7 +120,7 @@ class SudokuAugment:
 
     def __call__(self, inputs, labels, generator=None): return augment_sudoku(inputs, labels, generator, self.geometry)
 
-# %% ../nbs/03c_sudoku_data.ipynb #7268f613
+# %% ../nbs/03c_sudoku_data.ipynb #05f76247
 COLUMNS = ('source', 'question', 'answer', 'rating')
 
 def _code_table():
@@ -145,7 +146,7 @@ def _read_digits(
     if len(bad): fail(bad[0, 0], f'expected digits {low}..{side} in {name}, got {texts[bad[0, 0]][bad[0, 1]]!r}')
     return digits.reshape(-1, side, side)
 
-# %% ../nbs/03c_sudoku_data.ipynb #b20307b8
+# %% ../nbs/03c_sudoku_data.ipynb #21f6e9c3
 class SudokuRows(NamedTuple):
     "Boards read from a CSV file."
     inputs:np.ndarray   # question tokens, (N, S) uint8
@@ -174,7 +175,7 @@ def _check_block(
         if not text.strip().isdecimal(): fail(i, f'expected a whole number as rating, got {text!r}')
     return SudokuRows(encode(questions), encode(answers), np.array([int(text) for text in columns['rating']]))
 
-# %% ../nbs/03c_sudoku_data.ipynb #4e7dc649
+# %% ../nbs/03c_sudoku_data.ipynb #46a75d31
 def read_csv(
     path,               # a file with the columns source, question, answer and rating, in any order
     limit:int=None,     # stop after so many boards; None reads all
@@ -195,7 +196,7 @@ def read_csv(
     require(kept > 0, f'{path}: expected boards' + (f' rated {min_rating} or more' if parts else '') + ', got none')
     return SudokuRows(*(np.concatenate(a)[:limit] for a in zip(*parts)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #a565f0a1
+# %% ../nbs/03c_sudoku_data.ipynb #2c34cf7c
 WANTED = f'train.csv and test.csv with the columns {",".join(COLUMNS)}'
 
 def fetch_extreme(
@@ -210,7 +211,7 @@ def fetch_extreme(
         raise ValueError(f'could not download {name} of sapientinc/sudoku-extreme ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #47fb927e
+# %% ../nbs/03c_sudoku_data.ipynb #320863fe
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles

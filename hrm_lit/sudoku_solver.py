@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['propagate', 'start', 'fewest', 'search', 'solutions', 'solve', 'count_guesses', 'remove_clues', 'generate']
 
-# %% ../nbs/03b_sudoku_solver.ipynb #f168692c
+# %% ../nbs/03b_sudoku_solver.ipynb #21ba2db6
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -13,14 +14,14 @@ import numpy as np
 from .puzzles import require
 from .sudoku import Geometry, format_line, geometry_of
 
-# %% ../nbs/03b_sudoku_solver.ipynb #a8f92129
+# %% ../nbs/03b_sudoku_solver.ipynb #329a9889
 def propagate(
     candidates:list[int],  # a bit mask for each cell, bit d - 1 set while digit d is possible; changed in place
     decided:list[int],     # cells with a single candidate whose peers do not know it yet; emptied
     geometry:Geometry,     # which cells are peers
 )->bool:                   # False if some cell or digit has no place left
     "Place naked and hidden singles until nothing changes."
-    peers, units = geometry.lists
+    (peers, units), every = geometry.lists, (1 << geometry.side) - 1
     while decided:
         while decided:  # naked singles: strike a decided digit from the peers
             digit = candidates[cell := decided.pop()]
@@ -34,8 +35,9 @@ def propagate(
             for c in unit:
                 twice |= once & candidates[c]
                 once |= candidates[c]
+            if once != every: return False  # a digit has no home
             for c in unit:
-                home = candidates[c] & once & ~twice
+                home = candidates[c] & ~twice
                 if home and home != candidates[c]:
                     if home & (home - 1): return False  # two digits need this cell
                     candidates[c] = home
@@ -43,7 +45,7 @@ def propagate(
             if decided: break
     return True
 
-# %% ../nbs/03b_sudoku_solver.ipynb #891adf75
+# %% ../nbs/03b_sudoku_solver.ipynb #f552e8e0
 def start(
     board,                    # digits, 0 where blank, (side, side)
 )->tuple[list, list, Geometry]:
@@ -53,7 +55,7 @@ def start(
     anything = (1 << geometry.side) - 1
     return [1 << d - 1 if d else anything for d in flat], [c for c, d in enumerate(flat) if d], geometry
 
-# %% ../nbs/03b_sudoku_solver.ipynb #44964043
+# %% ../nbs/03b_sudoku_solver.ipynb #0f6f68e5
 def fewest(
     candidates:list[int],  # bit masks
     unsure:list[int],      # cells with more than one candidate
@@ -67,7 +69,7 @@ def search(
     geometry:Geometry,
     rng=None,              # numpy Generator that shuffles the guesses; ascending digits without it
     choose=fewest,         # (candidates, unsure cells) -> the cell to guess in
-):
+)->Iterator[list[int]]:
     "Yield the candidates of every solution, one after another."
     if not propagate(candidates, decided, geometry): return
     unsure = [c for c, mask in enumerate(candidates) if mask & (mask - 1)]
@@ -82,11 +84,11 @@ def search(
         branch[cell] = guess
         yield from search(branch, [cell], geometry, rng, choose)
 
-# %% ../nbs/03b_sudoku_solver.ipynb #3fb6de56
+# %% ../nbs/03b_sudoku_solver.ipynb #8f7b1edf
 def solutions(
     board,     # digits, 0 where blank, (side, side)
     **how,     # `rng` and `choose` of `search`
-):
+)->Iterator[np.ndarray]:
     "Yield the solutions of a board, each (side, side)."
     for masks in search(*start(board), **how):
         yield np.array([mask.bit_length() for mask in masks]).reshape(np.shape(board))
@@ -98,9 +100,9 @@ def solve(
     "Solve a board, and tell with `limit=2` whether its solution is the only one."
     return list(islice(solutions(board), limit))
 
-# %% ../nbs/03b_sudoku_solver.ipynb #2a27dc07
+# %% ../nbs/03b_sudoku_solver.ipynb #4d2653dd
 def count_guesses(
-    board,       # digits, 0 where blank, (side, side)
+    board,          # digits, 0 where blank, (side, side)
     choose=fewest,  # the guessing rule of `search`
 )->int:
     "Count the cells in which `search` had to guess before it reached the first solution."
@@ -111,7 +113,7 @@ def count_guesses(
     next(solutions(board, choose=counted), None)
     return len(tally)
 
-# %% ../nbs/03b_sudoku_solver.ipynb #395ed5fa
+# %% ../nbs/03b_sudoku_solver.ipynb #31ab97b2
 def remove_clues(
     solution,    # a solved board, (side, side)
     rng,         # numpy Generator: the order of the cells
@@ -130,7 +132,7 @@ def remove_clues(
         else: clues.append(cell)
     return board
 
-# %% ../nbs/03b_sudoku_solver.ipynb #20738d74
+# %% ../nbs/03b_sudoku_solver.ipynb #848aca83
 def generate(
     geometry:Geometry,       # SUDOKU_4, SUDOKU_6 or SUDOKU_9
     count:int,               # how many boards, all different
@@ -142,6 +144,7 @@ def generate(
 )->tuple[np.ndarray, np.ndarray]:  # boards and solutions, (count, side, side) each
     "Make random boards that have exactly one solution."
     low, high = clues or (0, geometry.cells)
+    require(count > 0, f'expected count to be at least 1, got {count}')
     require(0 <= low <= high <= geometry.cells, f'expected clues (fewest, most) within 0..{geometry.cells}, got {clues}')
     empty, avoid = np.zeros((geometry.side, geometry.side), dtype=int), set(map(format_line, avoid))
     found, failures = {}, 0

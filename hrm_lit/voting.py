@@ -6,7 +6,7 @@
 __all__ = ['TRM_KS', 'HRM_KS', 'Vote', 'read_votes', 'Candidate', 'rank', 'vote', 'show_votes', 'answer_ranks', 'fractional',
            'strict', 'pass_at', 'submission']
 
-# %% ../nbs/16b_voting.ipynb #30849fcc
+# %% ../nbs/16b_voting.ipynb #6bb7f411
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ import numpy as np
 from .puzzles import require
 from .arc import crop, grid_hash, parse_name, parse_pairs, show_arc
 
-# %% ../nbs/16b_voting.ipynb #918326f9
+# %% ../nbs/16b_voting.ipynb #41eb4dcd
 class Vote(NamedTuple):
     "What one row of a batch says about one question of one task."
     task:str          # id of the task
@@ -43,10 +43,11 @@ def read_votes(
     votes = []
     for i in np.flatnonzero(puzzle_ids):
         task, change = known[puzzle_ids[i]]
-        votes.append(Vote(task, grid_hash(change.undo(crop(inputs[i]))), change.undo(crop(answers[i])), float(q[i])))
+        question, answer = change.undo(crop(inputs[i])), change.undo(crop(answers[i]))
+        votes.append(Vote(task, grid_hash(question), answer, float(q[i])))
     return votes
 
-# %% ../nbs/16b_voting.ipynb #b6f528dc
+# %% ../nbs/16b_voting.ipynb #d2e1931b
 class Candidate(NamedTuple):
     "An answer to a question, with those who gave it."
     grid:np.ndarray   # (h, w) uint8 colours
@@ -65,7 +66,7 @@ def rank(
     found = [Candidate(grids[key], len(q), sum(q)/len(q)) for key, q in qs.items()]
     return sorted(found, key=lambda c: (c.votes, c.mean_q), reverse=True)
 
-# %% ../nbs/16b_voting.ipynb #cb5b80da
+# %% ../nbs/16b_voting.ipynb #e8458dfa
 def vote(
     inputs,        # (N, S) tokens of the questions
     answers,       # (N, S) tokens that the model chose
@@ -83,7 +84,7 @@ def vote(
         found[v.task, v.question].append(v)
     return {name: [rank(found[name, key]) for key in keys[name]] for name in keys}
 
-# %% ../nbs/16b_voting.ipynb #7aede306
+# %% ../nbs/16b_voting.ipynb #5d45a875
 def show_votes(
     question:np.ndarray,      # (h, w) colours of the input
     candidates,               # ranked answers to it
@@ -100,7 +101,7 @@ def show_votes(
     if answer is not None: grids, titles = [*grids, answer], [*titles, 'answer']
     show_arc(grids, titles, size=size)
 
-# %% ../nbs/16b_voting.ipynb #a2e81b6e
+# %% ../nbs/16b_voting.ipynb #c49e5fad
 def answer_ranks(
     ranked:dict,  # what `vote` returns
     tasks:dict,   # the same tasks, with their outputs
@@ -112,11 +113,11 @@ def answer_ranks(
         answers = [y for _, y in parse_pairs(task, 'test')]
         require(all(y is not None for y in answers), f'task {name!r} has no output to compare with')
         require(len(answers) == len(ranked[name]), f'task {name!r} has {len(answers)} questions, got votes about {len(ranked[name])}')
-        right = [[i for i, c in enumerate(candidates, 1) if np.array_equal(c.grid, y)] for candidates, y in zip(ranked[name], answers)]
-        ranks[name] = np.array([float(r[0]) if r else np.inf for r in right])
+        def place(candidates, y): return next((i for i, c in enumerate(candidates, 1) if np.array_equal(c.grid, y)), np.inf)
+        ranks[name] = np.array([place(candidates, y) for candidates, y in zip(ranked[name], answers)], dtype=float)
     return ranks
 
-# %% ../nbs/16b_voting.ipynb #5f016c27
+# %% ../nbs/16b_voting.ipynb #9d33d585
 TRM_KS, HRM_KS = (1, 2, 5, 10, 100, 1000), (1, 2, 10, 100, 1000)   # the Ks that each evaluator reports
 
 def fractional(
@@ -141,7 +142,7 @@ def pass_at(
     ranks = answer_ranks(ranked, tasks).values()
     return {k: rule([r <= k for r in ranks]) for k in ks}
 
-# %% ../nbs/16b_voting.ipynb #ddc6a4a3
+# %% ../nbs/16b_voting.ipynb #ab392830
 def submission(
     ranked:dict,       # what `vote` returns
     attempts:int=2,    # how many ARC allows
