@@ -68,7 +68,7 @@ class FixedSegments:
         "Halted once the count is reached."
         return carry.segments >= self.max_segments, pred
 
-# %% ../nbs/11_carry.ipynb #8b019c90
+# %% ../nbs/11_carry.ipynb #1c8025eb
 def segment(
     model:Reasoner,  # one call is one segment
     carry:Carry,  # puzzles in flight
@@ -80,6 +80,7 @@ def segment(
     "One supervised pass over the batch: refill, think, detach, decide who has finished (HRM section 2, Deep supervision)."
     carry = refill(model, carry, batch)
     z, pred = model(carry.z, carry.data)
-    carry = carry._replace(z={name: latent.detach() for name, latent in z.items()}, segments=carry.segments + 1)
+    z = {name: latent.detach() for name, latent in z.items()}
+    carry = carry._replace(z=z, segments=carry.segments + 1)
     halted, pred = halting(model, carry, pred, train, generator)
     return carry._replace(halted=halted), pred

@@ -27,7 +27,7 @@ def explore(
     least = torch.randint(2, max_segments + 1, segments.shape, generator=generator, device=segments.device)
     return segments >= dice * least
 
-# %% ../nbs/12_halting.ipynb #f6eb4014
+# %% ../nbs/12_halting.ipynb #052e9896
 def decide(
     wants:Tensor,  # (B,) bool: rows whose Q head asks to halt
     segments:Tensor,  # (B,) segments so far
@@ -40,7 +40,9 @@ def decide(
     if not train or rule.max_segments == 1: return last
     return last | (wants & explore(segments, rule.max_segments, rule.exploration, generator))
 
-def check_rule(rule):
+def check_rule(
+    rule,  # its max_segments and exploration
+):
     "Raise unless a rule's settings make sense."
     if rule.max_segments < 1: raise ValueError(f'max_segments must be at least 1, got {rule.max_segments}')
     if not 0 <= rule.exploration <= 1:
@@ -73,7 +75,7 @@ def continue_target(
     best = torch.maximum(ahead.q_halt, ahead.q_continue)
     return torch.where(last, ahead.q_halt, best).sigmoid()
 
-# %% ../nbs/12_halting.ipynb #727c112f
+# %% ../nbs/12_halting.ipynb #44d2f513
 @dataclass(frozen=True)
 class QLearning:
     "HRM: halt when q_halt > q_continue; q_continue learns the value of the next segment (HRM section 2, Adaptive computation time)."
@@ -92,9 +94,10 @@ class QLearning:
         halted = decide(pred.q_halt > pred.q_continue, carry.segments, self, train, generator)
         if not train or self.max_segments == 1: return halted, pred
         with torch.no_grad(): _, ahead = model(carry.z, carry.data)
-        return halted, pred._replace(q_continue_target=continue_target(ahead, carry.segments >= self.max_segments))
+        target = continue_target(ahead, carry.segments >= self.max_segments)
+        return halted, pred._replace(q_continue_target=target)
 
-# %% ../nbs/12_halting.ipynb #bfaaac5f
+# %% ../nbs/12_halting.ipynb #36805093
 def supervise(
     pred:Prediction,  # of this segment
     carry:Carry,  # after this segment; its data holds the labels
@@ -104,17 +107,18 @@ def supervise(
     labels = carry.data['labels']
     right, cells = cells_right(pred.logits.detach(), labels)
     solved = right == cells
+    def bce(logit, target): return F.binary_cross_entropy_with_logits(logit, target, reduction='sum')
     lm_loss = (loss_fn(pred.logits, labels).sum(-1) / cells.clamp(min=1)).sum()
-    q_halt_loss = F.binary_cross_entropy_with_logits(pred.q_halt, solved.to(pred.q_halt.dtype), reduction='sum')
+    q_halt_loss = bce(pred.q_halt, solved.to(pred.q_halt.dtype))
     loss = lm_loss + 0.5 * q_halt_loss
 
     counted = carry.halted & (cells > 0)  # only finished puzzles enter the metrics
     def total(value): return torch.where(counted, value, 0).sum()
-    metrics = {'count': counted.sum(), 'accuracy': total(right / cells.clamp(min=1)), 'exact_accuracy': total(solved),
-               'q_halt_accuracy': total((pred.q_halt >= 0) == solved), 'steps': total(carry.segments),
-               'lm_loss': lm_loss.detach(), 'q_halt_loss': q_halt_loss.detach()}
+    metrics = {'count': counted.sum(), 'accuracy': total(right / cells.clamp(min=1)),
+               'exact_accuracy': total(solved), 'q_halt_accuracy': total((pred.q_halt >= 0) == solved),
+               'steps': total(carry.segments), 'lm_loss': lm_loss.detach(), 'q_halt_loss': q_halt_loss.detach()}
     if pred.q_continue_target is not None:
-        q_continue_loss = F.binary_cross_entropy_with_logits(pred.q_continue, pred.q_continue_target, reduction='sum')
+        q_continue_loss = bce(pred.q_continue, pred.q_continue_target)
         loss = loss + 0.5 * q_continue_loss
         metrics['q_continue_loss'] = q_continue_loss.detach()
     return loss, metrics

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['check_range', 'AdamATan2', 'SignSGD', 'warmup_cosine', 'EMA']
 
-# %% ../nbs/13_optim.ipynb #e1b08cde
+# %% ../nbs/13_optim.ipynb #68a5cb82
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 import torch
 from torch import nn, Tensor
 
-# %% ../nbs/13_optim.ipynb #8b71329b
+# %% ../nbs/13_optim.ipynb #e4f60630
 def check_range(
     name:str,  # of the setting, for the message
     value:float,  # what came
@@ -23,7 +23,7 @@ def check_range(
     if not low <= value < high:
         raise ValueError(f'{name} must be at least {low}' + (f' and below {high}' if high < math.inf else '') + f', got {value}')
 
-# %% ../nbs/13_optim.ipynb #dd5c14af
+# %% ../nbs/13_optim.ipynb #627f105c
 class AdamATan2(torch.optim.Optimizer):
     "Adam whose ratio is an angle: no epsilon, and with the papers' betas no step longer than lr; the arithmetic of adam-atan2 0.0.3."
     def __init__(self,
@@ -60,7 +60,7 @@ class AdamATan2(torch.optim.Optimizer):
             torch._foreach_mul_(update, [-lr / (1 - beta1**i) for i in t])
             torch._foreach_add_(params, update)
 
-# %% ../nbs/13_optim.ipynb #2425899a
+# %% ../nbs/13_optim.ipynb #2bb37fd7
 class SignSGD(torch.optim.Optimizer):
     "Move each row that occurs in the batch by `lr` against the sign of its summed gradient; rows that do not occur stay as they are (upstream's code; in no paper)."
     def __init__(self,
@@ -83,7 +83,7 @@ class SignSGD(torch.optim.Optimizer):
                 total = torch.zeros_like(rows).index_add_(0, first, rows)[first]
                 p[ids] = p[ids] * (1 - group['lr'] * group['weight_decay']) - group['lr'] * total.sign()
 
-# %% ../nbs/13_optim.ipynb #8d6e8901
+# %% ../nbs/13_optim.ipynb #e7f7d83a
 def warmup_cosine(
     step:int,  # number of this step; the first is 1
     base_lr:float,  # the rate after warm-up
@@ -96,7 +96,7 @@ def warmup_cosine(
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return base_lr * (min_ratio + max(0., (1 - min_ratio) * 0.5 * (1 + math.cos(math.pi * progress))))
 
-# %% ../nbs/13_optim.ipynb #4d6a985c
+# %% ../nbs/13_optim.ipynb #66451a45
 class EMA:
     "A running average of a model's parameters (TRM section 4.7): average = rate * average + (1 - rate) * parameter."
     def __init__(self,

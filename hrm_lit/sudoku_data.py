@@ -30,7 +30,7 @@ def grid_differences(
     flat = grids.reshape(len(grids), -1)
     return ((flat[:, None] != flat[None]) << np.arange(flat.shape[1])).sum(-1)
 
-# %% ../nbs/03c_sudoku_data.ipynb #d6aa958f
+# %% ../nbs/03c_sudoku_data.ipynb #07419c38
 def boards_4x4(
     grids,          # every 4x4 solution grid, (288, 4, 4)
     chosen,         # numbers of the grids that may be used
@@ -49,7 +49,8 @@ def boards_4x4(
         for i in np.flatnonzero(hits.sum(1) == len(grids) - 1):
             board = grids[number[i]] * shown[i].reshape(4, 4)
             found[board.tobytes()] = board, grids[number[i]]
-        require(len(found) > before, f'expected {count} boards with {clues[0]} to {clues[1]} clues, got only {before}: the last 4096 draws gave no new one')
+        require(len(found) > before, f'expected {count} boards with {clues[0]} to {clues[1]} clues, '
+            f'got only {before}: the last 4096 draws gave no new one')
     return tuple(np.stack(part) for part in zip(*islice(found.values(), count)))
 
 # %% ../nbs/03c_sudoku_data.ipynb #69c5893b
@@ -70,9 +71,9 @@ def sudoku_4x4(
     return tuple(_as_puzzles(*boards_4x4(grids, chosen, count, clues, rng), SUDOKU_4)
                  for chosen, count in ((order[:230], train), (order[230:], test)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #8ed0f459
+# %% ../nbs/03c_sudoku_data.ipynb #764d515c
 def sudoku_6x6(
-    train:int=1000,       # training boards
+    train:int=2000,       # training boards
     test:int=1000,        # test boards
     clues:tuple=(9, 12),  # (fewest, most) clues
     seed:int=0,           # of all boards
@@ -146,7 +147,7 @@ def _read_digits(
     if len(bad): fail(bad[0, 0], f'expected digits {low}..{side} in {name}, got {texts[bad[0, 0]][bad[0, 1]]!r}')
     return digits.reshape(-1, side, side)
 
-# %% ../nbs/03c_sudoku_data.ipynb #21f6e9c3
+# %% ../nbs/03c_sudoku_data.ipynb #6488816d
 class SudokuRows(NamedTuple):
     "Boards read from a CSV file."
     inputs:np.ndarray   # question tokens, (N, S) uint8
@@ -170,7 +171,7 @@ def _check_block(
     for i, r, c in np.argwhere((questions > 0) & (questions != answers))[:1]:
         fail(i, f'the answer contradicts the question at row {r + 1}, column {c + 1}: expected {questions[i, r, c]}, got {answers[i, r, c]}')
     for i, r, c in np.argwhere(conflicts(answers))[:1]:
-        fail(i, f'the answer is not a solution: expected each digit once in a row, column and box, got {answers[i, r, c]} twice, at row {r + 1}, column {c + 1} and in a peer')
+        fail(i, f'the answer is not a solution: expected a digit once in each row, column and box, got {answers[i, r, c]} again, see row {r + 1}, column {c + 1}')
     for i, text in enumerate(columns['rating']):
         if not text.strip().isdecimal(): fail(i, f'expected a whole number as rating, got {text!r}')
     return SudokuRows(encode(questions), encode(answers), np.array([int(text) for text in columns['rating']]))
@@ -211,7 +212,7 @@ def fetch_extreme(
         raise ValueError(f'could not download {name} of sapientinc/sudoku-extreme ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #320863fe
+# %% ../nbs/03c_sudoku_data.ipynb #8df7d6fa
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles
@@ -238,7 +239,9 @@ def sudoku_extreme(
         sets = [load_puzzles(data, split) for split in ('train', 'test')]
         for split, p in zip(('train', 'test'), sets):
             clash = np.argwhere((p.inputs > 1) & (p.inputs != p.labels))
-            require(len(clash) == 0, f'{data}/{split}: expected labels that keep the clues of their inputs, got another token in {clash[:1].tolist()} [example, cell]')
+            require(len(clash) == 0, f'{data}/{split}: expected labels that keep the clues of their inputs, '
+                f'got another token in {clash[:1].tolist()} [example, cell]')
+        require(min_rating == 0, f'{data}: expected min_rating 0, as arrays hold no ratings, got {min_rating}')
         return SudokuData(*sets, None)
     names = ['train.csv', 'test.csv']
     if data is not None:
@@ -248,6 +251,7 @@ def sudoku_extreme(
     rng = np.random.default_rng(seed)
     train, test = (_draw_rows(read_csv(path, min_rating=min_rating), size, what, rng)
                    for path, size, what in zip(paths, (train_size, test_size), ('train_size', 'test_size')))
-    vocab_size = geometry_of(train.inputs.shape[1]).vocab_size
-    require(train.inputs.shape[1] == test.inputs.shape[1], f'expected boards of {train.inputs.shape[1]} cells in test.csv as in train.csv, got {test.inputs.shape[1]}')
-    return SudokuData(*(Puzzles.from_pairs(rows.inputs, rows.labels, vocab_size) for rows in (train, test)), test.ratings)
+    cells = train.inputs.shape[1]
+    require(test.inputs.shape[1] == cells, f'expected boards of {cells} cells in test.csv as in train.csv, got {test.inputs.shape[1]}')
+    sets = (Puzzles.from_pairs(rows.inputs, rows.labels, geometry_of(cells).vocab_size) for rows in (train, test))
+    return SudokuData(*sets, test.ratings)

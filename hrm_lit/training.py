@@ -6,7 +6,7 @@
 __all__ = ['STATE_FORMAT', 'TrainConfig', 'TrainState', 'train_step', 'check_batch', 'averages', 'fit', 'state_contents',
            'save_state', 'tensors_in', 'load_state', 'pick_device', 'learning_curve']
 
-# %% ../nbs/14_training.ipynb #78ae7e26
+# %% ../nbs/14_training.ipynb #f1e559b1
 import math
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from .losses import losses
 from .model import Reasoner
 from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine
 
-# %% ../nbs/14_training.ipynb #db53e443
+# %% ../nbs/14_training.ipynb #a570b2a0
 @dataclass(frozen=True)
 class TrainConfig:
     "How a `Reasoner` is trained; the defaults are HRM's on Sudoku-Extreme 1k."
@@ -52,7 +52,7 @@ class TrainConfig:
         if not 0 <= self.lr_min_ratio <= 1: raise ValueError(f'lr_min_ratio must be in 0..1, got {self.lr_min_ratio}')
         if self.loss not in losses: raise ValueError(f'loss must be one of {sorted(losses)}, got {self.loss!r}')
 
-# %% ../nbs/14_training.ipynb #dd0880eb
+# %% ../nbs/14_training.ipynb #2d52bf78
 @dataclass
 class TrainState:
     "All that changes while a model is trained."
@@ -81,7 +81,7 @@ class TrainState:
         "A context in which the model has the weights to evaluate: the running average, if there is one."
         return self.ema.applied(self.model) if self.ema else nullcontext(self.model)
 
-# %% ../nbs/14_training.ipynb #ae830a9a
+# %% ../nbs/14_training.ipynb #229766d2
 def train_step(
     state:TrainState,  # changed in place
     batch:dict,  # new puzzles for the rows that have halted
@@ -110,7 +110,7 @@ def check_batch(
     rows, got = len(state.carry.halted), len(batch['inputs'])
     if rows != got: raise ValueError(f'the carry has {rows} puzzles in flight, got a batch of {got}')
 
-# %% ../nbs/14_training.ipynb #593a4f3b
+# %% ../nbs/14_training.ipynb #521457e3
 def averages(
     sums:dict[str, Tensor],  # from `supervise`, added up over steps
     rows:int,  # batch size times steps
@@ -120,7 +120,7 @@ def averages(
     count = values.pop('count')
     return {'count': count} | {name: v / (rows if name.endswith('loss') else max(count, 1)) for name, v in values.items()}
 
-# %% ../nbs/14_training.ipynb #87e11e8a
+# %% ../nbs/14_training.ipynb #d4610869
 def fit(
     state:TrainState,  # changed in place
     batches:Batches,  # anything whose [step] is a batch
@@ -139,7 +139,7 @@ def fit(
             yield {'step': state.step, 'lr': state.optimizer.param_groups[0]['lr']} | row
             sums, since = {}, state.step
 
-# %% ../nbs/14_training.ipynb #12d26d15
+# %% ../nbs/14_training.ipynb #ca3fd7a4
 STATE_FORMAT = 1  # of files written by `save_state`; to be raised when their content changes
 
 def state_contents(
@@ -165,7 +165,7 @@ def save_state(
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/14_training.ipynb #cdb86788
+# %% ../nbs/14_training.ipynb #75d483e7
 def tensors_in(
     tree:dict,  # nested dictionaries
     prefix:str='',  # what to write before the names
@@ -187,7 +187,7 @@ def _must_agree(
              if here.get(name, 'missing') != there.get(name, 'missing')]
     if wrong: raise ValueError(f'{path} is of another model or config: ' + '; '.join(wrong[:3]) + (f'; and {len(wrong) - 3} more' if wrong[3:] else ''))
 
-# %% ../nbs/14_training.ipynb #8df3f5c4
+# %% ../nbs/14_training.ipynb #88992591
 def load_state(
     state:TrainState,  # fresh, of the same model and config; changed in place, or not at all
     path:str|Path,  # file written by `save_state`
@@ -215,7 +215,7 @@ def load_state(
     if state.ema: state.ema.average = move(saved['ema'])
     state.carry, state.step = saved['carry'] and Carry(**move(saved['carry'])), saved['step']
 
-# %% ../nbs/14_training.ipynb #5850eb0a
+# %% ../nbs/14_training.ipynb #79d28e27
 def pick_device(
     name:str='auto',  # 'auto', 'cpu', 'cuda' or 'cuda:1'
 )->torch.device:
@@ -225,7 +225,7 @@ def pick_device(
     if wanted not in there: raise ValueError(f"device must be 'auto' or one of {there}, got {name!r}")
     return torch.device(wanted)
 
-# %% ../nbs/14_training.ipynb #d987553f
+# %% ../nbs/14_training.ipynb #3b5a47c8
 def learning_curve(
     rows:list[dict],  # what `fit` yielded; some may have 'held_out', the exact accuracy on held-out puzzles
     path:str|Path|None=None,  # picture to write, e.g. a PNG; None: only return it
@@ -239,7 +239,7 @@ def learning_curve(
     exact.plot([row['step'] for row in finished], [row['exact_accuracy'] for row in finished], color='tab:red', label='training')
     if held_out: exact.plot([row['step'] for row in held_out], [row['held_out'] for row in held_out], 'o-', ms=3, color='black', label='held out')
     segments.plot([row['step'] for row in finished], [row['steps'] for row in finished], color='tab:red')
-    loss.set(xlabel='step', ylabel='loss of a puzzle'), segments.set(xlabel='step', ylabel='segments of a puzzle')
+    loss.set(xlabel='step', ylabel='loss of a puzzle'), segments.set(xlabel='step', ylabel='segments of a puzzle', ylim=(0, None))
     exact.set(xlabel='step', ylabel='puzzles solved', ylim=(-0.03, 1.03)), exact.legend(frameon=False)
     if path: figure.savefig(path, dpi=150)
     return figure
