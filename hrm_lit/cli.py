@@ -33,7 +33,7 @@ from .recipes import DataConfig, Recipe, find_recipe, fitted, load_data, recipe_
 from .checkpoints import load_checkpoint, read_json, recipe_in, whole, write_json
 from .runs import check_run, train_run
 
-# %% ../nbs/20_cli.ipynb #88a96dbc
+# %% ../nbs/20_cli.ipynb #659451d9
 Folder = Annotated[Path|None, arg(metavar='DIR', help_behavior_hint='')]
 OFFICIAL = 'which recipe an official file without all_config.yaml holds'
 PLACE = 'run directory, checkpoint in it, or an official file'
@@ -45,6 +45,7 @@ def parse(
     **default,  # default=..., an instance whose values are the defaults
 ):  # instance of `kind`
     "Options as a dataclass; tyro prints help or what is wrong, and raises SystemExit."
+    if {'-h', '--help'} & set(words): words = ['--help']  # tyro leaves out of the help what was typed before it
     return tyro.cli(kind, args=words, prog=f'hrm_lit {command}', config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff), **default)
 
 def given(words:list[str])->set[str]:

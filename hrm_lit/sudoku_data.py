@@ -212,7 +212,7 @@ def fetch_extreme(
         raise ValueError(f'could not download {name} of sapientinc/sudoku-extreme ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #8df7d6fa
+# %% ../nbs/03c_sudoku_data.ipynb #a378ed01
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles
@@ -220,16 +220,16 @@ class SudokuData(NamedTuple):
     test_ratings:np.ndarray|None  # difficulty of each test board; None if the files do not say
 
 def _draw_rows(rows, size, name, rng):
-    "A random choice of `size` rows in file order, or all for 0."
+    "A random choice of at most `size` rows in file order, or all for 0."
     n = len(rows.ratings)
-    require(0 <= size <= n, f'expected {name} in 0..{n}, the boards there are (0 takes all), got {size}')
-    keep = np.sort(rng.choice(n, size, replace=False)) if size else np.arange(n)
+    require(size >= 0, f'expected {name} of 0 (all) or more, got {size}')
+    keep = np.sort(rng.choice(n, min(size, n), replace=False)) if size else np.arange(n)
     return SudokuRows(*(a[keep] for a in rows))
 
 def sudoku_extreme(
     data=None,             # directory with train.csv and test.csv, or in the upstream array format; None downloads
-    train_size:int=1000,   # training boards drawn from train.csv; 0 takes all. Arrays are taken whole
-    test_size:int=0,       # test boards drawn from test.csv; 0 takes all
+    train_size:int=1000,   # training boards drawn from train.csv, at most; 0 takes all. Arrays are taken whole
+    test_size:int=0,       # test boards drawn from test.csv, at most; 0 takes all
     seed:int=0,            # of both choices
     min_rating:int=0,      # leave out easier rows, upstream's --min-difficulty
     fetch=fetch_extreme,   # name -> path, used without a directory
