@@ -68,7 +68,7 @@ class FixedSegments:
         "Halted once the count is reached."
         return carry.segments >= self.max_segments, pred
 
-# %% ../nbs/11_carry.ipynb #1c8025eb
+# %% ../nbs/11_carry.ipynb #85d65933
 def segment(
     model:Reasoner,  # one call is one segment
     carry:Carry,  # puzzles in flight
@@ -77,7 +77,7 @@ def segment(
     train:bool=True,  # False: every puzzle gets the full number of segments
     generator:torch.Generator|None=None,  # source of chance for rules that explore
 )->tuple[Carry, Prediction]:
-    "One supervised pass over the batch: refill, think, detach, decide who has finished (HRM section 2, Deep supervision)."
+    "One supervised pass: refill, think, detach, decide who has finished (HRM section 2, Deep supervision)."
     carry = refill(model, carry, batch)
     z, pred = model(carry.z, carry.data)
     z = {name: latent.detach() for name, latent in z.items()}

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Folder', 'OFFICIAL', 'PLACE', 'Rule', 'COMMANDS', 'parse', 'given', 'Train', 'train_options', 'affordable', 'train',
-           'Eval', 'choose', 'scores', 'eval_', 'draw', 'side_by_side', 'verdict', 'describe', 'Solve', 'read_puzzle',
-           'solve', 'Recipes', 'list_recipes', 'Build', 'multiplied', 'build', 'usage', 'main']
+           'Eval', 'choose', 'scores', 'eval_', 'Solve', 'solve', 'Recipes', 'list_recipes', 'Build', 'multiplied',
+           'build', 'usage', 'main']
 
-# %% ../nbs/20_cli.ipynb #390df9e2
+# %% ../nbs/20_cli.ipynb #dac21b87
 import json
 import math
 import shlex
@@ -23,15 +23,14 @@ import tyro
 from tyro.conf import Positional, arg
 import hrm_lit
 from .puzzles import Puzzles, save_puzzles
-from .sudoku import check_clues, geometry_of, parse_board
-from .sudoku_solver import solve as search_solutions
 from .model import ModelConfig, segment_flops
 from .halting import QLearning
 from .training import TrainConfig, pick_device
-from .evaluation import Evaluation, Thought, by_difficulty, evaluate, if_halted, solve_sudoku
+from .evaluation import Evaluation, by_difficulty, evaluate, if_halted, solve_sudoku
 from .recipes import DataConfig, Recipe, find_recipe, fitted, load_data, recipe_rows, recipes
 from .checkpoints import load_checkpoint, read_json, recipe_in, whole, write_json
 from .runs import check_run, train_run
+from .terminal import describe, read_puzzle
 
 # %% ../nbs/20_cli.ipynb #659451d9
 Folder = Annotated[Path|None, arg(metavar='DIR', help_behavior_hint='')]
@@ -52,7 +51,7 @@ def given(words:list[str])->set[str]:
     "The options among some words, e.g. {'--batch-size'}."
     return {word.split('=')[0].replace('_', '-') for word in words if word.startswith('--')}
 
-# %% ../nbs/20_cli.ipynb #3adae849
+# %% ../nbs/20_cli.ipynb #61bae9f0
 Rule = TypeVar('Rule')
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def train_options(
     named = next((word for word in words if word in recipes), 'hrm-sudoku-4x4')
     args = read(find_recipe(named))
     if args.name != named: args = read(find_recipe(args.name))
-    check_run(args.run, args.resume, args.overwrite)
+    pick_device(args.device), check_run(args.run, args.resume, args.overwrite)  # before anything that takes long
     return read(recipe_in(read_json(args.run / 'run.json'), args.run / 'run.json')) if args.resume else affordable(args, given(words))
 
 # %% ../nbs/20_cli.ipynb #fca90abb
@@ -143,7 +142,7 @@ def choose(
     few = replace(test, inputs=test.inputs[rows], labels=test.labels[rows], puzzle_ids=test.example_ids[rows], puzzle_indices=offsets, group_indices=offsets)
     return few, None if ratings is None else ratings[rows]
 
-# %% ../nbs/20_cli.ipynb #739c699f
+# %% ../nbs/20_cli.ipynb #777207f3
 def scores(
     found:Evaluation,  # from `evaluate`
     ratings:np.ndarray|None,  # difficulty of each puzzle, if known
@@ -162,7 +161,8 @@ def eval_(words:list[str])->int:
     made = load_checkpoint(args.checkpoint, device, args.recipe)
     generated = made.recipe.data.task in ('sudoku-4x4', 'sudoku-6x6') and args.data is None
     data = load_data(made.recipe.data if generated else replace(made.recipe.data, test_size=0), args.data)
-    fitted(made.recipe, data)
+    puzzles, table = fitted(made.recipe, data).model.num_puzzles, made.recipe.model.num_puzzles
+    if made.recipe.model.puzzle_ndim and puzzles > table: raise ValueError(f'the checkpoint has a table of {table} puzzles, the data have {puzzles}')
     test, ratings = choose(data.test, data.ratings, args.limit)
     segments = made.recipe.halting.max_segments if args.segments is None else args.segments
     print(f'{made.path}: {len(test):,} held-out puzzles of {made.recipe.data.task} on {device}')
@@ -174,62 +174,7 @@ def eval_(words:list[str])->int:
     if args.json: write_json(dict(checkpoint=str(made.path), step=made.step, task=made.recipe.data.task, device=str(device), **found), args.json)
     return 0
 
-# %% ../nbs/20_cli.ipynb #2fdc7bd8
-def draw(
-    board:np.ndarray,  # digits, 0 where blank, (side, side)
-    before:np.ndarray|None=None,  # the board to compare with
-    colour:bool=False,  # mark changes in bold instead of with a star
-)->list[str]:  # lines, all of one width on the screen
-    "A board with lines between boxes and a mark at each cell that changed."
-    g, changed = geometry_of(board.size), np.zeros_like(board, bool) if before is None else board != before
-    def cell(r, c):
-        digit = str(board[r, c] or '.')
-        if changed[r, c] and colour: return f'\033[1;32m{digit}\033[0m '
-        return digit + ('*' if changed[r, c] else ' ')
-    rows = ['| '.join(''.join(cell(r, c) for c in range(left, left + g.box_cols)) for left in range(0, g.side, g.box_cols)) for r in range(g.side)]
-    rule = '+-'.join(['--' * g.box_cols] * g.box_rows)
-    return [line for r in range(g.side) for line in ([rule] if r and r % g.box_rows == 0 else []) + [rows[r]]]
-
-def side_by_side(
-    panels:list[tuple[list[str], list[str]]],  # (title lines, board lines) of each
-    width:int,  # of the screen
-)->list[str]:
-    "Panels in rows, as many in each as fit."
-    columns = [max(map(len, titles)) for titles, _ in panels] + [len(panels[0][1][0])]
-    size = max(columns)
-    per_row, lines = max(1, (width + 3) // (size + 3)), []
-    for i in range(0, len(panels), per_row):
-        shown = panels[i:i + per_row]
-        for row in zip(*([title.ljust(size) for title in titles] + [line + ' ' * (size - columns[-1]) for line in board] for titles, board in shown)):
-            lines.append('   '.join(row).rstrip())
-        lines.append('')
-    return lines
-
-# %% ../nbs/20_cli.ipynb #65a88446
-def verdict(thought:Thought)->str:
-    "Whether the answer is right, and whether the puzzle was a proper one."
-    found = search_solutions(thought.givens, limit=2)
-    proper = {0: 'The puzzle has no solution. ', 1: '', 2: 'The puzzle has more than one solution. '}[len(found)]
-    if thought.solved: return proper + 'The answer is a valid solution.'
-    wrong = int((thought.boards[-1] != found[0]).sum()) if len(found) == 1 else 0
-    return proper + 'The answer is not a valid solution' + (f': {wrong} of {thought.givens.size} cells are wrong.' if wrong else '.')
-
-def describe(
-    thought:Thought,  # from `solve_sudoku`
-    width:int=80,  # of the screen
-    colour:bool=False,  # the screen has colours
-)->str:  # what `hrm_lit solve` prints
-    "The puzzle, the board after each segment that changed it, the halting probabilities and the verdict."
-    before = thought.givens
-    panels = [(['puzzle', f'{(before > 0).sum()} clues'], draw(before))]
-    for i, board in enumerate(thought.boards, 1):
-        changed = (board != before).sum()
-        if changed: panels.append(([f'segment {i}', f'{changed} changed'], draw(board, before, colour)))
-        before = board
-    halting = 'halting probability, segment by segment: ' + ' '.join(f'{p:.1%}' for p in thought.halting)
-    return '\n'.join(side_by_side(panels, width) + textwrap.wrap(halting, width) + ['', verdict(thought)])
-
-# %% ../nbs/20_cli.ipynb #24761704
+# %% ../nbs/20_cli.ipynb #9a773bc5
 @dataclass(frozen=True)
 class Solve:
     "Let a checkpoint think about one Sudoku, and watch it segment by segment."
@@ -238,16 +183,6 @@ class Solve:
     segments:Annotated[int|None, arg(metavar='INT', help_behavior_hint='')] = None  # how long to think; as in training unless given
     device:str = 'cpu'  # cpu, cuda or cuda:1
     recipe:Annotated[str|None, arg(metavar='RECIPE', help=OFFICIAL, help_behavior_hint='')] = None
-
-def read_puzzle(
-    text:str,  # a board, or the name of a file that holds one
-)->np.ndarray:  # (side, side) digits, 0 where blank
-    "A board from the command line; its clues must not contradict each other."
-    is_file = len(text) < 256 and Path(text).is_file()
-    try: board = parse_board(Path(text).read_text() if is_file else text)
-    except ValueError as error: raise ValueError(f'{text}: {error}' if is_file else f'{text!r} is neither a file nor a board: {error}') from error
-    check_clues(board)
-    return board
 
 def solve(words:list[str])->int:
     "`hrm_lit solve CHECKPOINT PUZZLE`"

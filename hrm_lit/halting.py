@@ -15,14 +15,14 @@ from .carry import Carry
 from .losses import cells_right
 from .model import Prediction, Reasoner
 
-# %% ../nbs/12_halting.ipynb #3575f6e1
+# %% ../nbs/12_halting.ipynb #f28197b8
 def explore(
     segments:Tensor,  # (B,) segments so far
     max_segments:int,  # M_max
-    exploration:float,  # epsilon: share of rows that must go on for a while
+    exploration:float,  # epsilon: share of rows that must go on for a while, drawn anew at each segment
     generator:torch.Generator|None=None,  # source of chance
 )->Tensor:  # (B,) bool: rows that may halt
-    "With probability `exploration` a row must reach a random count in 2..M_max before it may halt; drawn anew at each segment, as upstream's code does (HRM section 2: M_min)."
+    "With probability `exploration` a row may halt only from a random count in 2..M_max on (HRM section 2: M_min)."
     dice = torch.rand(segments.shape, generator=generator, device=segments.device) < exploration
     least = torch.randint(2, max_segments + 1, segments.shape, generator=generator, device=segments.device)
     return segments >= dice * least
@@ -66,19 +66,19 @@ class Correctness:
         "Halted: out of segments, or believed right and allowed."
         return decide(pred.q_halt > 0, carry.segments, self, train, generator), pred
 
-# %% ../nbs/12_halting.ipynb #f8a4afda
+# %% ../nbs/12_halting.ipynb #15391383
 def continue_target(
     ahead:Prediction,  # of the next segment, made without gradient
     last:Tensor,  # (B,) bool: this was the last segment allowed
 )->Tensor:  # (B,) in 0..1
-    "G_continue, the value of the next segment in the eyes of its own Q head (HRM section 2, Adaptive computation time)."
+    "G_continue, the next segment's value by its own Q head (HRM section 2, Adaptive computation time)."
     best = torch.maximum(ahead.q_halt, ahead.q_continue)
     return torch.where(last, ahead.q_halt, best).sigmoid()
 
-# %% ../nbs/12_halting.ipynb #44d2f513
+# %% ../nbs/12_halting.ipynb #cecca8a6
 @dataclass(frozen=True)
 class QLearning:
-    "HRM: halt when q_halt > q_continue; q_continue learns the value of the next segment (HRM section 2, Adaptive computation time)."
+    "HRM: halt when q_halt > q_continue, the value of the next segment (HRM section 2, Adaptive computation time)."
     max_segments:int = 16  # M_max; upstream's halt_max_steps
     exploration:float = 0.1  # epsilon; upstream's halt_exploration_prob
 
@@ -90,20 +90,20 @@ class QLearning:
         train:bool=True,  # False: every puzzle gets max_segments, and no target is made
         generator:torch.Generator|None=None,  # source of chance for exploration
     )->tuple[Tensor, Prediction]:  # (B,) bool halted; the prediction, in training with q_continue_target
-        "Halted: out of segments, or better off halting and allowed. The target comes from one more segment without gradient."
+        "Halted: out of segments, or better off halting and allowed; the target is one more segment's opinion."
         halted = decide(pred.q_halt > pred.q_continue, carry.segments, self, train, generator)
         if not train or self.max_segments == 1: return halted, pred
         with torch.no_grad(): _, ahead = model(carry.z, carry.data)
         target = continue_target(ahead, carry.segments >= self.max_segments)
         return halted, pred._replace(q_continue_target=target)
 
-# %% ../nbs/12_halting.ipynb #36805093
+# %% ../nbs/12_halting.ipynb #6d6648dc
 def supervise(
     pred:Prediction,  # of this segment
     carry:Carry,  # after this segment; its data holds the labels
     loss_fn:Callable,  # (logits, labels) -> (B, S) loss of each cell
 )->tuple[Tensor, dict]:  # loss summed over rows, and the sums that upstream logs
-    "Cross entropy of the answer plus half the binary cross entropies of the Q head (HRM section 2: L_ACT; the 0.5 is upstream's code)."
+    "Cross entropy of the answer plus half that of the Q head (HRM section 2: L_ACT; the 0.5 is upstream's)."
     labels = carry.data['labels']
     right, cells = cells_right(pred.logits.detach(), labels)
     solved = right == cells

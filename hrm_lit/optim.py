@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn, Tensor
 
-# %% ../nbs/13_optim.ipynb #e4f60630
+# %% ../nbs/13_optim.ipynb #cee2f447
 def check_range(
     name:str,  # of the setting, for the message
     value:float,  # what came
@@ -21,15 +21,16 @@ def check_range(
 )->None:
     "Raise unless low <= value < high."
     if not low <= value < high:
-        raise ValueError(f'{name} must be at least {low}' + (f' and below {high}' if high < math.inf else '') + f', got {value}')
+        limit = f' and below {high}' if high < math.inf else ''
+        raise ValueError(f'{name} must be at least {low}{limit}, got {value}')
 
-# %% ../nbs/13_optim.ipynb #627f105c
+# %% ../nbs/13_optim.ipynb #d14b5afc
 class AdamATan2(torch.optim.Optimizer):
-    "Adam whose ratio is an angle: no epsilon, and with the papers' betas no step longer than lr; the arithmetic of adam-atan2 0.0.3."
+    "Adam whose ratio is an angle, without epsilon; with the papers' betas no step exceeds lr (adam-atan2 0.0.3)."
     def __init__(self,
         params:Iterable,  # tensors, or groups of them as in any torch optimizer
         lr:float=1e-3,  # step size; 0 is allowed, a warm-up may pass through it
-        betas:tuple[float, float]=(0.9, 0.95),  # memory of the mean gradient and of the mean squared gradient, both below 1
+        betas:tuple[float, float]=(0.9, 0.95),  # memory of the mean gradient and of the mean square, both below 1
         weight_decay:float=0.1,  # every parameter first shrinks by the share lr * weight_decay
     ):
         check_range('lr', lr, 0), check_range('weight_decay', weight_decay, 0)
@@ -43,7 +44,8 @@ class AdamATan2(torch.optim.Optimizer):
             params = [p for p in group['params'] if p.grad is not None]
             if not params: continue
             lr, (beta1, beta2), grads = group['lr'], group['betas'], [p.grad for p in params]
-            if any(g.is_sparse for g in grads): raise ValueError('AdamATan2 expects dense gradients, got a sparse one: train the puzzle table with SignSGD')
+            if any(g.is_sparse for g in grads):
+                raise ValueError('AdamATan2 expects dense gradients, got a sparse one: train the puzzle table with SignSGD')
             for p in params:
                 state = self.state[p]
                 if not state: state.update(step=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
@@ -60,9 +62,9 @@ class AdamATan2(torch.optim.Optimizer):
             torch._foreach_mul_(update, [-lr / (1 - beta1**i) for i in t])
             torch._foreach_add_(params, update)
 
-# %% ../nbs/13_optim.ipynb #2bb37fd7
+# %% ../nbs/13_optim.ipynb #3db4f907
 class SignSGD(torch.optim.Optimizer):
-    "Move each row that occurs in the batch by `lr` against the sign of its summed gradient; rows that do not occur stay as they are (upstream's code; in no paper)."
+    "Move each row that occurs by `lr` against the sign of its summed gradient; the others stay (upstream's code; in no paper)."
     def __init__(self,
         params:Iterable,  # embedding tables, with sparse gradients
         lr:float=1e-2,  # step size in every coordinate
@@ -77,13 +79,14 @@ class SignSGD(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group['params']:
                 if p.grad is None: continue
-                if not p.grad.is_sparse: raise ValueError('SignSGD expects the sparse gradient of an embedding, got a dense one')
+                if not p.grad.is_sparse:
+                    raise ValueError('SignSGD expects the sparse gradient of an embedding, got a dense one')
                 ids, rows = p.grad._indices()[0], p.grad._values()
                 first = (ids[:, None] == ids).float().argmax(1)  # for each occurrence, the first with the same id
                 total = torch.zeros_like(rows).index_add_(0, first, rows)[first]
                 p[ids] = p[ids] * (1 - group['lr'] * group['weight_decay']) - group['lr'] * total.sign()
 
-# %% ../nbs/13_optim.ipynb #e7f7d83a
+# %% ../nbs/13_optim.ipynb #cb91395c
 def warmup_cosine(
     step:int,  # number of this step; the first is 1
     base_lr:float,  # the rate after warm-up
@@ -91,7 +94,7 @@ def warmup_cosine(
     total_steps:int,  # where the cosine ends
     min_ratio:float=1.,  # the rate at the end, as a share of base_lr; 1 keeps it constant
 )->float:  # the rate for this step
-    "Linear warm-up, then half a cosine from `base_lr` to `min_ratio * base_lr` (upstream's code; HRM section 2, Architectural details, has the warm-up)."
+    "Linear warm-up (HRM section 2, Architectural details), then half a cosine down to `min_ratio * base_lr` (upstream's code)."
     if step < warmup_steps: return base_lr * step / max(1, warmup_steps)
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return base_lr * (min_ratio + max(0., (1 - min_ratio) * 0.5 * (1 + math.cos(math.pi * progress))))

@@ -21,13 +21,14 @@ from .carry import FixedSegments
 from .halting import Correctness, QLearning
 from .training import TrainConfig
 
-# %% ../nbs/18_recipes.ipynb #135b58de
+# %% ../nbs/18_recipes.ipynb #c3b52f76
 @dataclass(frozen=True)
 class DataConfig:
     "Which puzzles, how many, and whether they are augmented."
-    task:Literal['sudoku-4x4', 'sudoku-6x6', 'sudoku-extreme', 'maze-hard', 'arc-1', 'arc-2'] = 'sudoku-extreme'  # the first two are generated
+    task:Literal['sudoku-4x4', 'sudoku-6x6',  # generated from a seed
+                 'sudoku-extreme', 'maze-hard', 'arc-1', 'arc-2'] = 'sudoku-extreme'
     train_size:int = 1000  # training puzzles at most; 0: all there are
-    test_size:int = 1000  # held-out puzzles at most, for evaluation on the way; 0: all there are. `hrm_lit eval` reads them all
+    test_size:int = 1000  # held-out puzzles at most, for evaluation on the way; 0: all there are
     augment:bool = True  # draw a new symmetry for every puzzle of every batch
     data_seed:int = 0  # of generated boards and of the choice of training puzzles
 
@@ -39,7 +40,7 @@ class Recipe:
     train:TrainConfig = field(default_factory=TrainConfig)
     data:DataConfig = field(default_factory=DataConfig)
 
-# %% ../nbs/18_recipes.ipynb #f1ec6d6a
+# %% ../nbs/18_recipes.ipynb #ffb94741
 BF16 = dict(dtype='bfloat16')
 HRM = ModelConfig(**BF16)  # 4 + 4 layers, width 512, plan LLHLLH
 TRM = ModelConfig(wiring='trm', layers=2, H_cycles=3, L_cycles=6, prefix=16, **BF16)
@@ -50,77 +51,46 @@ TRM_TRAIN = TrainConfig(steps=65_104, ema=0.999)
 
 recipes = {
     'hrm-sudoku-extreme': Recipe(HRM, QLearning(16)),
-    'hrm-sudoku-extreme-laptop': Recipe(HRM, QLearning(16), TrainConfig(steps=52_083, batch_size=384, lr=7e-5, puzzle_lr=7e-5)),
-    'hrm-sudoku-extreme-full': Recipe(replace(HRM, L_cycles=8, positions='learned'), QLearning(8), TrainConfig(
-        steps=166_319, batch_size=2304, lr=3e-4, weight_decay=0.1, puzzle_lr=3e-4, puzzle_weight_decay=0.1, lr_min_ratio=0.1, loss='softmax'),
-        DataConfig(train_size=0, augment=False)),
+    'hrm-sudoku-extreme-laptop': Recipe(HRM, QLearning(16),
+        TrainConfig(steps=52_083, batch_size=384, lr=7e-5, puzzle_lr=7e-5)),
+    'hrm-sudoku-extreme-full': Recipe(replace(HRM, L_cycles=8, positions='learned'), QLearning(8),
+        TrainConfig(steps=166_319, batch_size=2304, lr=3e-4, weight_decay=0.1, puzzle_lr=3e-4, puzzle_weight_decay=0.1,
+                    lr_min_ratio=0.1, loss='softmax'), DataConfig(train_size=0, augment=False)),
     'hrm-maze-hard': Recipe(replace(HRM, **MAZE), QLearning(16), data=DataConfig('maze-hard', augment=False)),
-    'hrm-arc1': Recipe(replace(HRM, **ARC, num_puzzles=ARC1_PUZZLES), QLearning(16), TrainConfig(steps=519_270, **ARC_TRAIN), DataConfig('arc-1', 0)),
-    'hrm-arc2': Recipe(replace(HRM, **ARC, num_puzzles=1120 * 1001 + 1), QLearning(16), TrainConfig(steps=607_552, **ARC_TRAIN), DataConfig('arc-2', 0)),
+    'hrm-arc1': Recipe(replace(HRM, **ARC, num_puzzles=ARC1_PUZZLES), QLearning(16),
+        TrainConfig(steps=519_270, **ARC_TRAIN), DataConfig('arc-1', 0)),
+    'hrm-arc2': Recipe(replace(HRM, **ARC, num_puzzles=1120 * 1001 + 1), QLearning(16),
+        TrainConfig(steps=607_552, **ARC_TRAIN), DataConfig('arc-2', 0)),
     'trm-mlp-sudoku-extreme': Recipe(replace(TRM, mixer='mlp', positions='none'), Correctness(16), TRM_TRAIN),
     'trm-att-sudoku-extreme': Recipe(TRM, Correctness(16), TRM_TRAIN),
-    'trm-att-maze-hard': Recipe(replace(TRM, L_cycles=4, **MAZE), Correctness(16), TRM_TRAIN, DataConfig('maze-hard', augment=False)),
+    'trm-att-maze-hard': Recipe(replace(TRM, L_cycles=4, **MAZE), Correctness(16), TRM_TRAIN,
+        DataConfig('maze-hard', augment=False)),
     'trm-arc1': Recipe(replace(TRM, L_cycles=4, **ARC, num_puzzles=ARC1_PUZZLES), Correctness(16),
-                       TrainConfig(steps=519_270, ema=0.999, **ARC_TRAIN), DataConfig('arc-1', 0)),
+        TrainConfig(steps=519_270, ema=0.999, **ARC_TRAIN), DataConfig('arc-1', 0)),
     'trm-arc2': Recipe(replace(TRM, L_cycles=4, **ARC, num_puzzles=ARC2_PUZZLES), Correctness(16),
-                       TrainConfig(steps=725_651, ema=0.999, **ARC_TRAIN), DataConfig('arc-2', 0)),
-    'single-z-sudoku-extreme': Recipe(replace(TRM, wiring='single_z', mixer='mlp', positions='none'), Correctness(16), TRM_TRAIN),
-    'recurrent-sudoku-extreme': Recipe(replace(HRM, wiring='recurrent', H_cycles=1, L_cycles=0, layers=8), Correctness(16)),
+        TrainConfig(steps=725_651, ema=0.999, **ARC_TRAIN), DataConfig('arc-2', 0)),
+    'single-z-sudoku-extreme': Recipe(replace(TRM, wiring='single_z', mixer='mlp', positions='none'),
+        Correctness(16), TRM_TRAIN),
+    'recurrent-sudoku-extreme': Recipe(replace(HRM, wiring='recurrent', H_cycles=1, L_cycles=0, layers=8),
+        Correctness(16)),
 }
 
+# %% ../nbs/18_recipes.ipynb #a16ccc49
 SMALL = dict(hidden_size=64, num_heads=4, layers=2, H_cycles=2, L_cycles=2, positions='grid', puzzle_ndim=0)
 SUDOKU4 = dict(vocab_size=6, seq_len=16, box=(2, 2))
 SUDOKU6 = dict(vocab_size=8, seq_len=36, box=(2, 3))
-SMALL_TRAIN = TrainConfig(steps=2500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup_steps=100, lr_min_ratio=0.05, ema=0.99, eval_every=250, save_every=250)
-BOARDS4, BOARDS6 = DataConfig('sudoku-4x4', 20_000, 1000, augment=False), DataConfig('sudoku-6x6', 2000, 1000)
+SMALL_TRAIN = TrainConfig(steps=2500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup_steps=100, lr_min_ratio=0.05,
+                          ema=0.99, eval_every=250, save_every=250)
+BOARDS4 = DataConfig('sudoku-4x4', 20_000, 1000, augment=False)
+BOARDS6 = DataConfig('sudoku-6x6', 2000, 1000)
 
 recipes |= {
     'hrm-sudoku-4x4': Recipe(ModelConfig(**SMALL, **SUDOKU4), QLearning(4), SMALL_TRAIN, BOARDS4),
-    'trm-sudoku-4x4': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU4), Correctness(4), replace(SMALL_TRAIN, steps=1500), BOARDS4),
+    'trm-sudoku-4x4': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU4), Correctness(4),
+        replace(SMALL_TRAIN, steps=1500), BOARDS4),
     'hrm-sudoku-6x6': Recipe(ModelConfig(**SMALL, **SUDOKU6), QLearning(8), SMALL_TRAIN, BOARDS6),
-    'trm-sudoku-6x6': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU6), Correctness(8), replace(SMALL_TRAIN, steps=4000), BOARDS6),
-}
-
-# %% ../nbs/18_recipes.ipynb #f1ec6d6a-1
-BF16 = dict(dtype='bfloat16')
-HRM = ModelConfig(**BF16)  # 4 + 4 layers, width 512, plan LLHLLH
-TRM = ModelConfig(wiring='trm', layers=2, H_cycles=3, L_cycles=6, prefix=16, **BF16)
-MAZE, ARC = dict(vocab_size=6, seq_len=900), dict(vocab_size=12, seq_len=900)
-ARC1_PUZZLES, ARC2_PUZZLES = 960 * 1001 + 1, 1280 * 1001 + 1  # rows of the puzzle table at most; the data decide
-ARC_TRAIN = dict(weight_decay=0.1, puzzle_lr=1e-2, puzzle_weight_decay=0.1)
-TRM_TRAIN = TrainConfig(steps=65_104, ema=0.999)
-
-recipes = {
-    'hrm-sudoku-extreme': Recipe(HRM, QLearning(16)),
-    'hrm-sudoku-extreme-laptop': Recipe(HRM, QLearning(16), TrainConfig(steps=52_083, batch_size=384, lr=7e-5, puzzle_lr=7e-5)),
-    'hrm-sudoku-extreme-full': Recipe(replace(HRM, L_cycles=8, positions='learned'), QLearning(8), TrainConfig(
-        steps=166_319, batch_size=2304, lr=3e-4, weight_decay=0.1, puzzle_lr=3e-4, puzzle_weight_decay=0.1, lr_min_ratio=0.1, loss='softmax'),
-        DataConfig(train_size=0, augment=False)),
-    'hrm-maze-hard': Recipe(replace(HRM, **MAZE), QLearning(16), data=DataConfig('maze-hard', augment=False)),
-    'hrm-arc1': Recipe(replace(HRM, **ARC, num_puzzles=ARC1_PUZZLES), QLearning(16), TrainConfig(steps=519_270, **ARC_TRAIN), DataConfig('arc-1', 0)),
-    'hrm-arc2': Recipe(replace(HRM, **ARC, num_puzzles=1120 * 1001 + 1), QLearning(16), TrainConfig(steps=607_552, **ARC_TRAIN), DataConfig('arc-2', 0)),
-    'trm-mlp-sudoku-extreme': Recipe(replace(TRM, mixer='mlp', positions='none'), Correctness(16), TRM_TRAIN),
-    'trm-att-sudoku-extreme': Recipe(TRM, Correctness(16), TRM_TRAIN),
-    'trm-att-maze-hard': Recipe(replace(TRM, L_cycles=4, **MAZE), Correctness(16), TRM_TRAIN, DataConfig('maze-hard', augment=False)),
-    'trm-arc1': Recipe(replace(TRM, L_cycles=4, **ARC, num_puzzles=ARC1_PUZZLES), Correctness(16),
-                       TrainConfig(steps=519_270, ema=0.999, **ARC_TRAIN), DataConfig('arc-1', 0)),
-    'trm-arc2': Recipe(replace(TRM, L_cycles=4, **ARC, num_puzzles=ARC2_PUZZLES), Correctness(16),
-                       TrainConfig(steps=725_651, ema=0.999, **ARC_TRAIN), DataConfig('arc-2', 0)),
-    'single-z-sudoku-extreme': Recipe(replace(TRM, wiring='single_z', mixer='mlp', positions='none'), Correctness(16), TRM_TRAIN),
-    'recurrent-sudoku-extreme': Recipe(replace(HRM, wiring='recurrent', H_cycles=1, L_cycles=0, layers=8), Correctness(16)),
-}
-
-SMALL = dict(hidden_size=64, num_heads=4, layers=2, H_cycles=2, L_cycles=2, positions='grid', puzzle_ndim=0)
-SUDOKU4 = dict(vocab_size=6, seq_len=16, box=(2, 2))
-SUDOKU6 = dict(vocab_size=8, seq_len=36, box=(2, 3))
-SMALL_TRAIN = TrainConfig(steps=2500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup_steps=100, lr_min_ratio=0.05, ema=0.99, eval_every=250, save_every=250)
-BOARDS4, BOARDS6 = DataConfig('sudoku-4x4', 20_000, 1000, augment=False), DataConfig('sudoku-6x6', 2000, 1000)
-
-recipes |= {
-    'hrm-sudoku-4x4': Recipe(ModelConfig(**SMALL, **SUDOKU4), QLearning(4), SMALL_TRAIN, BOARDS4),
-    'trm-sudoku-4x4': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU4), Correctness(4), replace(SMALL_TRAIN, steps=1500), BOARDS4),
-    'hrm-sudoku-6x6': Recipe(ModelConfig(**SMALL, **SUDOKU6), QLearning(8), SMALL_TRAIN, BOARDS6),
-    'trm-sudoku-6x6': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU6), Correctness(8), replace(SMALL_TRAIN, steps=4000), BOARDS6),
+    'trm-sudoku-6x6': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU6), Correctness(8),
+        replace(SMALL_TRAIN, steps=4000), BOARDS6),
 }
 
 # %% ../nbs/18_recipes.ipynb #2bb4aca4
@@ -132,18 +102,20 @@ def find_recipe(
     near = difflib.get_close_matches(name, recipes, n=1, cutoff=0)[0]
     raise ValueError(f'there is no recipe {name!r}; did you mean {near!r}? `hrm_lit recipes` lists all {len(recipes)}')
 
-# %% ../nbs/18_recipes.ipynb #05990789
+# %% ../nbs/18_recipes.ipynb #1f9689bc
 def recipe_rows()->list[dict]:
     "One row per recipe: parameters, plan, gradient steps, segments, steps, and FLOPs of a training step of one puzzle."
-    return [dict(recipe=name, parameters=parameter_count(r.model), plan=''.join(r.model.plan), grad=r.model.gradient_steps, segments=r.halting.max_segments,
-                 batch=r.train.batch_size, steps=r.train.steps, gflops=segment_flops(r.model, lookahead=isinstance(r.halting, QLearning)) / 1e9)
+    def flops(r): return segment_flops(r.model, lookahead=isinstance(r.halting, QLearning))
+    return [dict(recipe=name, parameters=parameter_count(r.model), plan=''.join(r.model.plan),
+                 grad=r.model.gradient_steps, segments=r.halting.max_segments,
+                 batch=r.train.batch_size, steps=r.train.steps, gflops=flops(r) / 1e9)
             for name, r in recipes.items()]
 
-# %% ../nbs/18_recipes.ipynb #a85568f4
+# %% ../nbs/18_recipes.ipynb #71032bd4
 HALTING = {rule.__name__: rule for rule in (QLearning, Correctness, FixedSegments)}
 
 def to_dict(
-    recipe:Recipe,
+    recipe:Recipe,  # any recipe
 )->dict:  # plain values, ready for JSON
     "A recipe as nested dicts; the halting rule says its name."
     return asdict(recipe) | {'halting': {'rule': type(recipe.halting).__name__} | asdict(recipe.halting)}
@@ -159,7 +131,7 @@ def from_dict(
         return Recipe(model, rule(**values['halting']), TrainConfig(**values['train']), DataConfig(**values['data']))
     except (KeyError, TypeError) as error: raise ValueError(f'not a recipe of this version: {error}') from error
 
-# %% ../nbs/18_recipes.ipynb #e8836437
+# %% ../nbs/18_recipes.ipynb #3a8ef342
 class Data(NamedTuple):
     "What a recipe trains and is judged on."
     train:Puzzles
@@ -178,21 +150,24 @@ def load_data(
         train, test = make(cfg.train_size, cfg.test_size, seed=cfg.data_seed)
         return Data(train, test, SudokuAugment(geometry) if cfg.augment else None, None)
     if cfg.task == 'sudoku-extreme':
-        train, test, ratings = sudoku_extreme(directory, train_size=cfg.train_size, test_size=cfg.test_size, seed=cfg.data_seed)
+        sizes = dict(train_size=cfg.train_size, test_size=cfg.test_size)
+        train, test, ratings = sudoku_extreme(directory, **sizes, seed=cfg.data_seed)
         return Data(train, test, SudokuAugment(SUDOKU_9) if cfg.augment else None, ratings)
-    if directory is None: raise ValueError(f'{cfg.task} needs --data DIR, a directory in the upstream file format with train/ and test/ in it')
+    if directory is None:
+        raise ValueError(f'{cfg.task} needs --data DIR, a directory in the upstream file format with train/ and test/ in it')
     if cfg.augment and cfg.task in generated: augment = SudokuAugment(generated[cfg.task][1])
     else: augment = None
     return Data(load_puzzles(directory, 'train'), load_puzzles(directory, 'test'), augment, None)
 
-# %% ../nbs/18_recipes.ipynb #ee31cb44
+# %% ../nbs/18_recipes.ipynb #69380e85
 def fitted(
-    recipe:Recipe,
-    data:Data,
+    recipe:Recipe,  # whose model is to be sized
+    data:Data,  # from `load_data`
 )->Recipe:  # with the data's number of puzzle ids
     "Check that the data fit the model, and size the puzzle table by them."
     for split in (data.train, data.test):
         for name in ('vocab_size', 'seq_len'):
             if getattr(split, name) != getattr(recipe.model, name):
-                raise ValueError(f'the data have {name} {getattr(split, name)}, the model expects {getattr(recipe.model, name)}')
+                raise ValueError(f'the data have {name} {getattr(split, name)}, '
+                                 f'the model expects {getattr(recipe.model, name)}')
     return replace(recipe, model=replace(recipe.model, num_puzzles=data.train.num_puzzles))

@@ -20,32 +20,32 @@ def nested_plan(
     if L_cycles < 0: raise ValueError(f'L_cycles must be at least 0, got {L_cycles}')
     return (['L'] * L_cycles + ['H']) * H_cycles
 
-# %% ../nbs/08_recurrence.ipynb #690e4943
+# %% ../nbs/08_recurrence.ipynb #7d968e27
 Rule = Callable[[dict, Tensor], dict]  # (latents, x) -> new latents
 
 def two_level(
-    L_net:Callable,  # f_L: (B, T, D) -> (B, T, D)
+    L_net:Callable,  # f_L: (B, P+S, D) -> (B, P+S, D)
     H_net:Callable,  # f_H; TRM passes the same net twice
 )->dict[str, Rule]:
     "z_L <- f_L(z_L + z_H + x) and z_H <- f_H(z_H + z_L) (HRM section 2; TRM sections 2.2 and 4.1)."
     return {'L': lambda z, x: z | {'z_L': L_net(z['z_L'] + (z['z_H'] + x))},
             'H': lambda z, x: z | {'z_H': H_net(z['z_H'] + z['z_L'])}}
 
-# %% ../nbs/08_recurrence.ipynb #2c20f5d8
+# %% ../nbs/08_recurrence.ipynb #f7f41907
 def single_z(
-    net:Callable,  # the only net: (B, T, D) -> (B, T, D)
+    net:Callable,  # the only net: (B, P+S, D) -> (B, P+S, D)
 )->dict[str, Rule]:
     "One latent: z <- f(z + x) for L, z <- f(z) for H (TRM Fig 4, as in the released code; the figure adds x for H too)."
     return {'L': lambda z, x: z | {'z_L': net(z['z_L'] + x)},
             'H': lambda z, x: z | {'z_L': net(z['z_L'])}}
 
 def one_level(
-    net:Callable,  # the only net: (B, T, D) -> (B, T, D)
+    net:Callable,  # the only net: (B, P+S, D) -> (B, P+S, D)
 )->dict[str, Rule]:
     "A plain recurrent transformer: z <- f(z + x) (the recurrent Transformer of HRM Fig 2)."
     return {'H': lambda z, x: z | {'z_H': net(z['z_H'] + x)}}
 
-# %% ../nbs/08_recurrence.ipynb #c45901a3
+# %% ../nbs/08_recurrence.ipynb #40ea3d92
 def check_plan(
     plan:list[str],  # update order
     updates:dict[str, Rule],  # level -> rule
@@ -53,7 +53,9 @@ def check_plan(
 )->None:
     "Raise if a level of `plan` has no rule or `grad_steps` does not fit."
     unknown = set(plan) - set(updates)
-    if unknown: raise ValueError(f'the plan {"".join(plan)} asks for level {sorted(unknown)}, but there are rules for {sorted(updates)}')
+    if unknown:
+        raise ValueError(f'the plan {"".join(plan)} asks for level {sorted(unknown)}, '
+                         f'but there are rules for {sorted(updates)}')
     if not 0 <= grad_steps <= len(plan): raise ValueError(f'grad_steps must be in 0..{len(plan)}, got {grad_steps}')
 
 # %% ../nbs/08_recurrence.ipynb #7f37706d

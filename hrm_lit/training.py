@@ -24,7 +24,7 @@ from .losses import losses
 from .model import Reasoner
 from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine
 
-# %% ../nbs/14_training.ipynb #a570b2a0
+# %% ../nbs/14_training.ipynb #ff230446
 @dataclass(frozen=True)
 class TrainConfig:
     "How a `Reasoner` is trained; the defaults are HRM's on Sudoku-Extreme 1k."
@@ -46,8 +46,10 @@ class TrainConfig:
     save_every:int = 500  # steps between two checkpoints
 
     def __post_init__(self):
-        for name in ('steps', 'batch_size', 'log_every', 'eval_every', 'save_every'): check_range(name, getattr(self, name), 1)
-        for name in ('lr', 'weight_decay', 'warmup_steps', 'puzzle_lr', 'puzzle_weight_decay', 'seed'): check_range(name, getattr(self, name), 0)
+        for name in ('steps', 'batch_size', 'log_every', 'eval_every', 'save_every'):
+            check_range(name, getattr(self, name), 1)
+        for name in ('lr', 'weight_decay', 'warmup_steps', 'puzzle_lr', 'puzzle_weight_decay', 'seed'):
+            check_range(name, getattr(self, name), 0)
         for name in ('beta1', 'beta2', 'ema'): check_range(name, getattr(self, name), 0, 1)
         if not 0 <= self.lr_min_ratio <= 1: raise ValueError(f'lr_min_ratio must be in 0..1, got {self.lr_min_ratio}')
         if self.loss not in losses: raise ValueError(f'loss must be one of {sorted(losses)}, got {self.loss!r}')
@@ -110,7 +112,7 @@ def check_batch(
     rows, got = len(state.carry.halted), len(batch['inputs'])
     if rows != got: raise ValueError(f'the carry has {rows} puzzles in flight, got a batch of {got}')
 
-# %% ../nbs/14_training.ipynb #521457e3
+# %% ../nbs/14_training.ipynb #8492958e
 def averages(
     sums:dict[str, Tensor],  # from `supervise`, added up over steps
     rows:int,  # batch size times steps
@@ -118,9 +120,10 @@ def averages(
     "Losses per row, everything else per finished puzzle, as upstream logs them; one transfer to the host."
     values = dict(zip(sums, torch.stack([v.double() for v in sums.values()]).tolist()))
     count = values.pop('count')
-    return {'count': count} | {name: v / (rows if name.endswith('loss') else max(count, 1)) for name, v in values.items()}
+    share = {name: rows if name.endswith('loss') else max(count, 1) for name in values}
+    return {'count': count} | {name: value / share[name] for name, value in values.items()}
 
-# %% ../nbs/14_training.ipynb #d4610869
+# %% ../nbs/14_training.ipynb #4fe5b81c
 def fit(
     state:TrainState,  # changed in place
     batches:Batches,  # anything whose [step] is a batch
@@ -135,11 +138,12 @@ def fit(
         if state.step % cfg.log_every == 0 or state.step == cfg.steps:
             row = averages(sums, len(state.carry.halted) * (state.step - since))
             for name, value in row.items():
-                if not math.isfinite(value): raise FloatingPointError(f'{name} is {value} in steps {since + 1} to {state.step}')
+                if not math.isfinite(value):
+                    raise FloatingPointError(f'{name} is {value} in steps {since + 1} to {state.step}')
             yield {'step': state.step, 'lr': state.optimizer.param_groups[0]['lr']} | row
             sums, since = {}, state.step
 
-# %% ../nbs/14_training.ipynb #ca3fd7a4
+# %% ../nbs/14_training.ipynb #cf187cc8
 STATE_FORMAT = 1  # of files written by `save_state`; to be raised when their content changes
 
 def state_contents(
@@ -147,25 +151,29 @@ def state_contents(
 )->dict:
     "A training state as nested dictionaries of tensors and plain values: what `save_state` writes."
     group, table, memory = state.optimizer.param_groups[0], state.puzzle_optimizer, state.optimizer.state
-    settings = dict(betas=group['betas'], weight_decay=group['weight_decay'], puzzle_weight_decay=table and table.param_groups[0]['weight_decay'],
+    settings = dict(betas=group['betas'], weight_decay=group['weight_decay'],
+                    puzzle_weight_decay=table and table.param_groups[0]['weight_decay'],
                     ema=state.ema and state.ema.rate, device=state.generator.device.type)
-    return dict(format=STATE_FORMAT, settings=asdict(state.model.cfg) | settings, step=state.step, model=state.model.state_dict(),
+    return dict(format=STATE_FORMAT, settings=asdict(state.model.cfg) | settings, step=state.step,
+                model=state.model.state_dict(),
                 optimizer={name: dict(memory[p]) for name, p in state.model.named_parameters() if p in memory},
-                ema=state.ema and state.ema.average, generator=state.generator.get_state(), carry=state.carry and state.carry._asdict())
+                ema=state.ema and state.ema.average, generator=state.generator.get_state(),
+                carry=state.carry and state.carry._asdict())
 
 def save_state(
     state:TrainState,  # everything that is needed to go on
     path:str|Path,  # file, replaced if it is there
 )->None:
     "Write a training state whole or not at all."
-    if not all(p.isfinite().all() for p in state.model.parameters()): raise FloatingPointError(f'a weight is not finite after step {state.step}: nothing was saved')
+    if not all(p.isfinite().all() for p in state.model.parameters()):
+        raise FloatingPointError(f'a weight is not finite after step {state.step}: nothing was saved')
     part = Path(path).with_name(Path(path).name + '.part')
     try:
         with open(part, 'wb') as file: torch.save(state_contents(state), file), file.flush(), os.fsync(file.fileno())
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/14_training.ipynb #75d483e7
+# %% ../nbs/14_training.ipynb #e3645939
 def tensors_in(
     tree:dict,  # nested dictionaries
     prefix:str='',  # what to write before the names
@@ -183,11 +191,12 @@ def _must_agree(
     there:dict,  # what the file has
 )->None:
     "Raise a `ValueError` that names what differs."
-    wrong = [f'{name} is {there.get(name, "missing")} in the file, {here.get(name, "missing")} here' for name in here | there
-             if here.get(name, 'missing') != there.get(name, 'missing')]
-    if wrong: raise ValueError(f'{path} is of another model or config: ' + '; '.join(wrong[:3]) + (f'; and {len(wrong) - 3} more' if wrong[3:] else ''))
+    pairs = {name: (there.get(name, 'missing'), here.get(name, 'missing')) for name in here | there}
+    wrong = [f'{name} is {file} in the file, {ours} here' for name, (file, ours) in pairs.items() if file != ours]
+    more = f'; and {len(wrong) - 3} more' if wrong[3:] else ''
+    if wrong: raise ValueError(f'{path} is of another model or config: ' + '; '.join(wrong[:3]) + more)
 
-# %% ../nbs/14_training.ipynb #88992591
+# %% ../nbs/14_training.ipynb #a114fbf7
 def load_state(
     state:TrainState,  # fresh, of the same model and config; changed in place, or not at all
     path:str|Path,  # file written by `save_state`
@@ -195,13 +204,16 @@ def load_state(
     "Continue where `save_state` left off."
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
     except OSError: raise
-    except Exception as error: raise ValueError(f'{path} is truncated or no training state ({type(error).__name__})') from error
+    except Exception as error:
+        raise ValueError(f'{path} is truncated or no training state ({type(error).__name__})') from error
     found = saved.get('format') if isinstance(saved, dict) else None
-    if found != STATE_FORMAT: raise ValueError(f'{path} is no training state of format {STATE_FORMAT}, got format {found}')
+    if found != STATE_FORMAT:
+        raise ValueError(f'{path} is no training state of format {STATE_FORMAT}, got format {found}')
 
     here, params, device = state_contents(state), dict(state.model.named_parameters()), state.generator.device
     _must_agree(path, here['settings'], saved['settings'])
-    here['optimizer'] = {name: dict(m=params[name], v=params[name]) for name in saved['optimizer']}  # those that have had a gradient
+    had_gradient = saved['optimizer']
+    here['optimizer'] = {name: dict(m=params[name], v=params[name]) for name in had_gradient}
     here['carry'] = saved['carry'] and initial_carry(state.model, saved['carry']['data'])._asdict()
     _must_agree(path, *({name: tuple(t.shape) for name, t in tensors_in(tree).items()} for tree in (here, saved)))
 
@@ -225,7 +237,7 @@ def pick_device(
     if wanted not in there: raise ValueError(f"device must be 'auto' or one of {there}, got {name!r}")
     return torch.device(wanted)
 
-# %% ../nbs/14_training.ipynb #3b5a47c8
+# %% ../nbs/14_training.ipynb #2bf4462e
 def learning_curve(
     rows:list[dict],  # what `fit` yielded; some may have 'held_out', the exact accuracy on held-out puzzles
     path:str|Path|None=None,  # picture to write, e.g. a PNG; None: only return it
@@ -235,11 +247,14 @@ def learning_curve(
     loss, exact, segments = figure.subplots(1, 3)
     finished = [row for row in rows if row['count']]  # no average over no puzzles
     held_out = [row for row in rows if row.get('held_out') is not None]
-    loss.plot([row['step'] for row in rows], [row['lm_loss'] for row in rows], color='tab:red')
-    exact.plot([row['step'] for row in finished], [row['exact_accuracy'] for row in finished], color='tab:red', label='training')
-    if held_out: exact.plot([row['step'] for row in held_out], [row['held_out'] for row in held_out], 'o-', ms=3, color='black', label='held out')
-    segments.plot([row['step'] for row in finished], [row['steps'] for row in finished], color='tab:red')
-    loss.set(xlabel='step', ylabel='loss of a puzzle'), segments.set(xlabel='step', ylabel='segments of a puzzle', ylim=(0, None))
+    def draw(ax, rows, name, *style, **options):
+        ax.plot([row['step'] for row in rows], [row[name] for row in rows], *style, **options)
+    draw(loss, rows, 'lm_loss', color='tab:red')
+    draw(exact, finished, 'exact_accuracy', color='tab:red', label='training')
+    if held_out: draw(exact, held_out, 'held_out', 'o-', ms=3, color='black', label='held out')
+    draw(segments, finished, 'steps', color='tab:red')
+    loss.set(xlabel='step', ylabel='loss of a puzzle')
+    segments.set(xlabel='step', ylabel='segments of a puzzle', ylim=(0, None))
     exact.set(xlabel='step', ylabel='puzzles solved', ylim=(-0.03, 1.03)), exact.legend(frameon=False)
     if path: figure.savefig(path, dpi=150)
     return figure
