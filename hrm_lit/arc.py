@@ -18,7 +18,7 @@ import numpy as np
 from .puzzles import ARC_COLOURS, as_grid, as_integers, require, show_grids
 from .symmetry import dihedral, inverse_dihedral, invert
 
-# %% ../nbs/05_arc.ipynb #0ca244d3
+# %% ../nbs/05_arc.ipynb #efd61ca3
 SIDE = 30                                  # rows and columns of the canvas; no grid of ARC is larger
 PAD_TOKEN, EOS_TOKEN, COLOUR_0 = 0, 1, 2   # nothing, end of grid, colour 0; colour c is token c + 2
 
@@ -30,7 +30,8 @@ def parse_grid(
     lengths = [len(row) if hasattr(row, '__len__') else 0 for row in rows]
     require(len(set(lengths)) == 1, f'{what} must have rows of one length, got lengths {lengths}')
     grid = np.asarray(rows)
-    require(grid.ndim == 2 and 0 < grid.size and max(grid.shape) <= SIDE, f'{what} must have 1 to {SIDE} rows and columns, got shape {grid.shape}')
+    require(grid.ndim == 2 and 0 < grid.size and max(grid.shape) <= SIDE,
+            f'{what} must have 1 to {SIDE} rows and columns, got shape {grid.shape}')
     grid = as_integers(what, grid, np.int64)
     require(0 <= grid.min() and grid.max() <= 9, f'{what} must hold colours 0..9, got {grid.min()}..{grid.max()}')
     return grid.astype(np.uint8)
@@ -60,7 +61,7 @@ def show_arc(
     for ax, (h, w) in zip(plt.gcf().axes, (t.shape for t in tokens)):
         ax.set(xlim=((w - room)/2, (w + room)/2), ylim=((h + room)/2, (h - room)/2))
 
-# %% ../nbs/05_arc.ipynb #83fa41f1
+# %% ../nbs/05_arc.ipynb #abc75d8d
 def frame(
     grid:np.ndarray,     # (h, w) uint8, colours 0..9
     offset:tuple=(0, 0), # row and column of its upper left cell
@@ -69,7 +70,8 @@ def frame(
     "Put a grid on the canvas, with a row of EOS below and a column of EOS to its right."
     (h, w), (top, left) = grid.shape, offset
     bottom, right = top + h, left + w
-    require(min(offset) >= 0 and max(bottom, right) <= side, f'expected a grid that fits on {side}x{side} cells, got {h}x{w} at offset {top}, {left}')
+    require(min(offset) >= 0 and max(bottom, right) <= side,
+            f'expected a grid that fits on {side}x{side} cells, got {h}x{w} at offset {top}, {left}')
     canvas = np.full((side, side), PAD_TOKEN, np.uint8)
     canvas[top:bottom, left:right] = grid + COLOUR_0
     canvas[bottom:bottom + 1, left:right] = EOS_TOKEN
@@ -166,7 +168,7 @@ def variant_name(
     "The name from which `parse_name` gets the variant back."
     return form.format(task=task, t=change.t, colours=''.join(map(str, change.colours)))
 
-# %% ../nbs/05_arc.ipynb #b44b4229
+# %% ../nbs/05_arc.ipynb #5a9659ac
 _NAMES = [re.compile(pattern) for pattern in (r'(.+)\|\|\|t([0-9]+)\|\|\|([0-9]+)', r'(.+)_t([0-9]+)_([0-9]{10})')]
 
 def parse_name(
@@ -175,6 +177,7 @@ def parse_name(
     "What a puzzle's name stands for."
     found = next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
     task, t, colours = found.groups() if found else (name, '0', '0123456789')
-    require(task and '|||' not in task, f'expected a name like id, id|||t3|||0123456789 or id_t3_0123456789, got {name!r}')
+    require(task and '|||' not in task,
+            f'expected a name like id, id|||t3|||0123456789 or id_t3_0123456789, got {name!r}')
     try: return task, Augmentation(int(t), tuple(map(int, colours)))
     except ValueError as error: raise ValueError(f'name {name!r}: {error}') from None

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['draw_queue', 'cut_queue', 'pick_examples', 'sample_pass', 'total_steps', 'Batches', 'eval_batches']
 
-# %% ../nbs/06_batches.ipynb #3bb4b64f
+# %% ../nbs/06_batches.ipynb #7cf6f430
 import numpy as np
 import torch
 
 from .puzzles import IGNORE, Puzzles, require
 
-# %% ../nbs/06_batches.ipynb #3b81ba6c
+# %% ../nbs/06_batches.ipynb #6b59cb48
 def draw_queue(
     puzzles:Puzzles,  # only its offsets are used
     epochs:int,       # how often each group is visited
@@ -21,7 +21,7 @@ def draw_queue(
     order = np.concatenate([rng.permutation(puzzles.num_groups) for _ in range(epochs)])
     return rng.integers(puzzles.group_indices[order], puzzles.group_indices[order + 1])
 
-# %% ../nbs/06_batches.ipynb #ea5bbe82
+# %% ../nbs/06_batches.ipynb #ddca8c5a
 def cut_queue(
     sizes:np.ndarray,  # (Q,) examples of each puzzle in the queue
     batch_size:int,    # B
@@ -35,7 +35,7 @@ def cut_queue(
         cuts.append(last + 1)
     return cuts
 
-# %% ../nbs/06_batches.ipynb #f51b44f2
+# %% ../nbs/06_batches.ipynb #86fdbacd
 def pick_examples(
     puzzles:Puzzles,    # only its offsets are used
     queue:np.ndarray,   # puzzle numbers of one batch
@@ -51,7 +51,7 @@ def pick_examples(
         room -= size
     return np.concatenate(rows)
 
-# %% ../nbs/06_batches.ipynb #cb236a69
+# %% ../nbs/06_batches.ipynb #33d136a6
 def sample_pass(
     puzzles:Puzzles,  # only its offsets are used
     batch_size:int,   # B
@@ -63,9 +63,9 @@ def sample_pass(
     queue = draw_queue(puzzles, epochs, rng)
     cuts = cut_queue(np.diff(puzzles.puzzle_indices)[queue], batch_size)
     batches = [pick_examples(puzzles, queue[a:b], batch_size, choice) for a, b in zip(cuts, [*cuts[1:], len(queue)])]
-    return batches[:len(cuts) - 1]  # the incomplete last one is drawn and dropped, to leave `choice` where upstream leaves it
+    return batches[:len(cuts) - 1]  # the incomplete last one is drawn, as upstream does, and dropped
 
-# %% ../nbs/06_batches.ipynb #d80ac07e
+# %% ../nbs/06_batches.ipynb #44fbaa6d
 def total_steps(
     puzzles:Puzzles,  # training data
     batch_size:int,   # B
@@ -74,33 +74,37 @@ def total_steps(
     "Optimizer steps of a run, counted as upstream counts them."
     return int(epochs*puzzles.num_groups*puzzles.mean_examples/batch_size)
 
-# %% ../nbs/06_batches.ipynb #80515ce8
+# %% ../nbs/06_batches.ipynb #42e718cb
 class Batches:
     "An endless stream of training batches in which `batches[step]` depends on seed and step alone."
     def __init__(self,
         puzzles:Puzzles,                # training data
         batch_size:int,                 # B, rows of every batch
         seed:int=0,                     # of the order and of the augmentation
-        augment=None,                   # (inputs, labels, generator) -> (inputs, labels), on (B, S) int64 tokens on `device`
+        augment=None,                   # (inputs, labels, generator) -> (inputs, labels), (B, S) int64 on `device`
         device='cpu',                   # where the data live and batches are made
         epochs_per_pass:int|None=None,  # default: enough for 100 batches
     ):
         require(batch_size > 0, f'batch_size must be at least 1, got {batch_size}')
         require(seed >= 0, f'seed must not be negative, got {seed}')
-        require(epochs_per_pass is None or epochs_per_pass > 0, f'epochs_per_pass must be at least 1, got {epochs_per_pass}')
+        require(epochs_per_pass is None or epochs_per_pass > 0,
+                f'epochs_per_pass must be at least 1, got {epochs_per_pass}')
         self.puzzles, self.batch_size, self.seed, self.augment = puzzles, batch_size, seed, augment
         self.epochs = epochs_per_pass or -(-100*batch_size//int(puzzles.num_groups*puzzles.mean_examples))
         self.sizes = np.diff(puzzles.puzzle_indices)  # examples of each puzzle
         self._check_size(given=epochs_per_pass is not None)
-        self.inputs, self.labels, self.ids = (torch.from_numpy(a).to(device) for a in (puzzles.inputs, puzzles.labels, puzzles.example_ids))
+        arrays = puzzles.inputs, puzzles.labels, puzzles.example_ids
+        self.inputs, self.labels, self.ids = (torch.from_numpy(a).to(device) for a in arrays)
         self.generator = torch.Generator(device)
-        self.ends, self.current = [0], (0, [])  # the step that follows each pass so far; the pass at hand and its batches
+        self.ends, self.current = [0], (0, [])  # the step after each pass so far; the pass at hand and its batches
 
     def _check_size(self, given):
         B, p = self.batch_size, self.puzzles
-        require(given or self.augment or B <= len(p), f'batch_size must be at most {len(p)}, the number of examples, when nothing augments them, got {B}')
+        require(given or self.augment or B <= len(p),
+                f'batch_size must be at most {len(p)}, the number of examples, when nothing augments them, got {B}')
         sure = self.epochs*int(np.minimum.reduceat(self.sizes, p.group_indices[:-1]).sum())
-        require(B <= sure, f'batch_size must be at most {sure}, what {self.epochs} epochs of {p.num_groups} groups are sure to fill, got {B}')
+        require(B <= sure, f'batch_size must be at most {sure}, what {self.epochs} epochs of {p.num_groups} groups '
+                           f'are sure to fill, got {B}')
 
     def _rng(self, k): return np.random.Generator(np.random.Philox(self.seed + k))
 
@@ -131,7 +135,7 @@ class Batches:
             labels = labels.masked_fill(labels == self.puzzles.ignore_label_id, IGNORE)
         return dict(inputs=inputs, labels=labels, puzzle_ids=self.ids[rows].long())
 
-# %% ../nbs/06_batches.ipynb #46ac8da2
+# %% ../nbs/06_batches.ipynb #bfeab1fa
 def eval_batches(
     puzzles:Puzzles,  # what to evaluate on
     batch_size:int,   # B, rows of every batch
@@ -142,7 +146,8 @@ def eval_batches(
     ids = puzzles.example_ids
     for start in range(0, len(puzzles), batch_size):
         rows = slice(start, start + batch_size)
-        batch = dict(inputs=(puzzles.inputs[rows], puzzles.pad_id), labels=(puzzles.masked_labels(rows), IGNORE), puzzle_ids=(ids[rows], puzzles.blank_id))
+        batch = dict(inputs=(puzzles.inputs[rows], puzzles.pad_id), labels=(puzzles.masked_labels(rows), IGNORE),
+                     puzzle_ids=(ids[rows], puzzles.blank_id))
         yield {name: _fill_up(values, padding, batch_size).to(device) for name, (values, padding) in batch.items()}
 
 def _fill_up(values, padding, rows):

@@ -43,9 +43,10 @@ def whole(
         discard(old)
     finally: discard(part)
 
-# %% ../nbs/19a_checkpoints.ipynb #c6b1c209
+# %% ../nbs/19a_checkpoints.ipynb #4855caf5
 def write_json(values:dict, path:Path):
-    "Write a small file whole or not at all."
+    "Write a small file whole or not at all; a directory is not replaced by one."
+    if path.is_dir(): raise ValueError(f'{path} should be a file, got a directory')
     with whole(path) as part: part.write_text(json.dumps(values, indent=1) + '\n')
 
 def read_json(path:Path)->dict:
@@ -113,7 +114,7 @@ def read_weights(
         if expected != got: raise ValueError(f'{path}: {name} should be {expected}, got {got}')
     return weights
 
-# %% ../nbs/19a_checkpoints.ipynb #4b2f6f73
+# %% ../nbs/19a_checkpoints.ipynb #3f1425a1
 @dataclass(frozen=True)
 class Checkpoint:
     "A model read from disk."
@@ -128,10 +129,10 @@ def load_checkpoint(
     recipe:str|None=None,  # for an official file without all_config.yaml beside it: the recipe that describes it
 )->Checkpoint:
     "Read a model; every way in which a file can be wrong is a ValueError that names it."
-    place = find_checkpoint(path)
+    place, described = find_checkpoint(path), recipe and find_recipe(recipe)
     if place is None:
         state_dict = read_official(path)
-        made, step, place = official_recipe(path, state_dict, recipe and find_recipe(recipe)), None, Path(path)
+        made, step, place = official_recipe(path, state_dict, described), None, Path(path)
         model = Reasoner(made.model)
         load_official(model, state_dict)
     else:

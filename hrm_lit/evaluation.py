@@ -32,21 +32,23 @@ class Evaluation(NamedTuple):
         "(M,) exact accuracy after each segment"
         return self.solved.mean(0)
 
-# %% ../nbs/16_evaluation.ipynb #2cd1b2a0
+# %% ../nbs/16_evaluation.ipynb #68266492
 @torch.no_grad()
 def evaluate(
     model:Reasoner,  # with the weights to judge
     puzzles:Puzzles,  # N examples
-    segments:int=16,  # M; upstream always runs halt_max_steps = 16
+    segments:int=16,  # M; upstream runs halt_max_steps, 16 in most published runs
     batch_size:int=256,  # puzzles at a time
     progress:bool=False,  # show a bar
 )->Evaluation:
     "Run every puzzle for `segments` segments and record what it answers after each."
-    if segments < 1: raise ValueError(f'segments must be at least 1, got {segments}')
+    for name, value in (('segments', segments), ('batch_size', batch_size)):
+        if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
     batch_size, start = min(batch_size, len(puzzles)), model.initial_latents()
     columns = [], [], []
     batches = eval_batches(puzzles, batch_size, model.lm_head.weight.device)
-    for batch in tqdm(batches, total=-(-len(puzzles) // batch_size), disable=not progress, desc='evaluate', unit='batch'):
+    bar = dict(total=-(-len(puzzles) // batch_size), disable=not progress, desc='evaluate', unit='batch')
+    for batch in tqdm(batches, **bar):
         z, rows = start, []
         for _ in range(segments):
             z, pred = model({name: latent.expand(batch_size, -1, -1) for name, latent in z.items()}, batch)
@@ -55,17 +57,20 @@ def evaluate(
         for column, values in zip(columns, zip(*rows)): column.append(torch.stack(values, 1).cpu())
     return Evaluation(*(torch.cat(column)[:len(puzzles)].numpy() for column in columns))
 
-# %% ../nbs/16_evaluation.ipynb #dcfe1811
+# %% ../nbs/16_evaluation.ipynb #555f6f98
 def by_difficulty(
     solved:np.ndarray,  # (N,) or (N, M) bool
-    ratings:np.ndarray,  # (N,) difficulty, e.g. the backtracks a solver needs
+    ratings:np.ndarray,  # (N,) difficulty, e.g. the guesses a solver needs
     edges:Sequence[float]=(0, 1, 10, 30, 60),  # lower edge of each class
 )->list[tuple]:  # (lower edge, number of puzzles, exact accuracy or one per segment), empty classes left out
     "Exact accuracy in classes of difficulty."
-    if len(solved) != len(ratings): raise ValueError(f'expected a rating for each of {len(solved)} puzzles, got {len(ratings)}')
-    if min(ratings) < edges[0]: raise ValueError(f'the first edge must not exceed the smallest rating {min(ratings)}, got {edges[0]}')
+    if len(solved) != len(ratings):
+        raise ValueError(f'expected a rating for each of {len(solved)} puzzles, got {len(ratings)}')
+    if min(ratings) < edges[0]:
+        raise ValueError(f'the first edge must not exceed the smallest rating {min(ratings)}, got {edges[0]}')
     group = np.searchsorted(edges, ratings, side='right') - 1
-    return [(edge, int((group == i).sum()), solved[group == i].mean(0)) for i, edge in enumerate(edges) if (group == i).any()]
+    members = [(edge, group == i) for i, edge in enumerate(edges)]
+    return [(edge, int(inside.sum()), solved[inside].mean(0)) for edge, inside in members if inside.any()]
 
 # %% ../nbs/16_evaluation.ipynb #53a6cf55
 def if_halted(
@@ -77,7 +82,7 @@ def if_halted(
     first = stop.argmax(1)
     return evaluation.solved[np.arange(len(first)), first].mean().item(), (first + 1).mean().item()
 
-# %% ../nbs/16_evaluation.ipynb #eadf36cd
+# %% ../nbs/16_evaluation.ipynb #259b2cb0
 @dataclass(frozen=True)
 class Thought:
     "A Sudoku as a model sees it, segment by segment."
@@ -104,7 +109,8 @@ def solve_sudoku(
         raise ValueError(f'this model expects boards of {model.cfg.seq_len} cells, got {geometry.cells}')
     if segments < 1: raise ValueError(f'segments must be at least 1, got {segments}')
     device, z = model.lm_head.weight.device, {name: latent[None] for name, latent in model.initial_latents().items()}
-    batch = dict(inputs=torch.from_numpy(encode(givens)[None].astype(np.int64)).to(device), puzzle_ids=torch.zeros(1, dtype=torch.int64, device=device))
+    tokens = torch.from_numpy(encode(givens)[None].astype(np.int64))
+    batch = dict(inputs=tokens.to(device), puzzle_ids=torch.zeros(1, dtype=torch.int64, device=device))
     boards, halting = [], []
     for _ in range(segments):
         z, pred = model(z, batch)

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-# %% ../nbs/07_layers.ipynb #c668b11c
+# %% ../nbs/07_layers.ipynb #7fafbd58
 def trunc_normal(
     *shape:int,  # shape of the tensor
     std:float=1.,  # standard deviation after the cut
     dtype:torch.dtype=torch.float32,  # dtype in which the numbers are drawn
 )->Tensor:  # values within 2.2737 * std of zero
-    "Normal numbers cut at two of their own deviations, then stretched so that their deviation is `std` (HRM section 2, Architectural details; the stretch is JAX's rule, found in the official code)."
+    "Normal numbers cut at two deviations (HRM section 2, Architectural details), stretched to deviation `std` (JAX's rule)."
     if std == 0: return torch.zeros(shape, dtype=dtype)
     edge = math.erf(2 / math.sqrt(2))
     density = math.exp(-2) / math.sqrt(2 * math.pi)  # the normal density at 2
@@ -26,9 +26,9 @@ def trunc_normal(
     u = torch.empty(shape, dtype=dtype).uniform_(-edge, edge)
     return (u.erfinv_() * (math.sqrt(2) * wide)).clamp_(-2 * wide, 2 * wide)
 
-# %% ../nbs/07_layers.ipynb #af8c6e02
+# %% ../nbs/07_layers.ipynb #2d3e8229
 class Linear(nn.Module):
-    "`x @ weight.T`: weights stored in float32, used in the dtype of `x`; LeCun-normal start (HRM section 2, Architectural details)."
+    "`x @ weight.T`: float32 weights, used in the dtype of `x`; LeCun-normal (HRM section 2, Architectural details)."
     def __init__(self,
         d_in:int,  # width of the input
         d_out:int,  # width of the output
@@ -42,7 +42,7 @@ class Linear(nn.Module):
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
 
-# %% ../nbs/07_layers.ipynb #626f3c90
+# %% ../nbs/07_layers.ipynb #b0626f77
 class Embedding(nn.Module):
     "A table of vectors: cast to `dtype` first, then looked up."
     def __init__(self,
@@ -54,7 +54,7 @@ class Embedding(nn.Module):
         self.weight, self.dtype = nn.Parameter(trunc_normal(count, width, std=width**-0.5)), dtype
     def forward(self, index:Tensor)->Tensor:
         "(...) integers -> (..., D)"
-        return F.embedding(index, self.weight.to(self.dtype))
+        return F.embedding(index.long(), self.weight.to(self.dtype))
 
 # %% ../nbs/07_layers.ipynb #b175a768
 def rms_norm(
@@ -88,9 +88,9 @@ def swiglu_width(
     if inner < 1: raise ValueError(f'width and expansion must be positive, got {width} and {expansion}')
     return inner
 
-# %% ../nbs/07_layers.ipynb #80674562
+# %% ../nbs/07_layers.ipynb #32b8a693
 class SwiGLU(nn.Module):
-    "`down(silu(gate(x)) * up(x))`; gate and up share one matrix (HRM section 2, Architectural details: a gated linear unit)."
+    "`down(silu(gate(x)) * up(x))`; gate and up share one matrix (HRM section 2, Architectural details: GLU)."
     def __init__(self,
         width:int,  # D, or T when it mixes tokens
         expansion:float=4.,  # inner width is two thirds of `expansion * width`, rounded up to a multiple of 256
@@ -103,7 +103,7 @@ class SwiGLU(nn.Module):
         gate, up = self.gate_up(x).chunk(2, -1)
         return self.down(F.silu(gate) * up)
 
-# %% ../nbs/07_layers.ipynb #19e626e6
+# %% ../nbs/07_layers.ipynb #3618f450
 class Attention(nn.Module):
     "Multi-head self-attention: one matrix for queries, keys and values, one for the output; no mask."
     def __init__(self,
@@ -112,7 +112,8 @@ class Attention(nn.Module):
         rope:nn.Module|None=None,  # rotary positions, shared by all layers
     ):
         super().__init__()
-        if heads < 1 or width % heads: raise ValueError(f'the number of heads must divide the width: got {heads} heads for width {width}')
+        if heads < 1 or width % heads:
+            raise ValueError(f'the number of heads must divide the width: got {heads} heads for width {width}')
         self.heads, self.rope = heads, rope
         self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
     def forward(self, x:Tensor)->Tensor:
@@ -122,23 +123,25 @@ class Attention(nn.Module):
         if self.rope is not None: q, k = self.rope(q), self.rope(k)
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))
 
-# %% ../nbs/07_layers.ipynb #a6e166c4
+# %% ../nbs/07_layers.ipynb #4e92845e
 class Rope(nn.Module):
-    "Rotary positions: turn each pair of channels by an angle proportional to the token's position (HRM section 2, Architectural details)."
+    "Turn each pair of channels by an angle proportional to the position (HRM section 2, Architectural details: RoPE)."
     def __init__(self,
         length:int,  # T = P + S, the prefix counts
         head_width:int,  # d, even
         theta:float=10_000.,  # base of the geometric series of frequencies
     ):
         super().__init__()
-        if head_width % 2: raise ValueError(f'RoPE turns pairs of channels: expected an even head width, got {head_width}')
+        if head_width % 2:
+            raise ValueError(f'RoPE turns pairs of channels: expected an even head width, got {head_width}')
         frequency = theta ** (-torch.arange(0, head_width, 2).float() / head_width)
         angle = torch.outer(torch.arange(length).float(), frequency).repeat(1, 2)
         self.register_buffer('cos', angle.cos(), persistent=False)
         self.register_buffer('sin', angle.sin(), persistent=False)
     def forward(self, x:Tensor)->Tensor:
         "(B, heads, T, d) -> the same, turned, in float32 and back"
-        if x.shape[-2:] != self.cos.shape: raise ValueError(f'expected (T, d) = {tuple(self.cos.shape)}, got {tuple(x.shape[-2:])}')
+        if x.shape[-2:] != self.cos.shape:
+            raise ValueError(f'expected (T, d) = {tuple(self.cos.shape)}, got {tuple(x.shape[-2:])}')
         y = x.float()
         low, high = y.chunk(2, -1)
         return (y * self.cos + torch.cat((-high, low), -1) * self.sin).to(x.dtype)

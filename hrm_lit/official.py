@@ -6,14 +6,12 @@
 __all__ = ['WIRINGS', 'MODULES', 'SEQ_LEN', 'TASK', 'config_from_official', 'official_parameters', 'strip_prefixes',
            'load_official', 'from_official', 'to_official', 'read_official', 'official_arch', 'official_recipe']
 
-# %% ../nbs/19_official.ipynb #2db0335c
+# %% ../nbs/19_official.ipynb #9f974483
 import math
-import pickle
 from dataclasses import replace
 from pathlib import Path
 import torch
 import yaml
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from .halting import Correctness, QLearning
@@ -91,7 +89,7 @@ def load_official(
     with torch.no_grad():
         for key, value in given.items(): own[key].copy_(value)
 
-# %% ../nbs/19_official.ipynb #09232333
+# %% ../nbs/19_official.ipynb #c7700bf7
 def from_official(
     state_dict:dict,  # as upstream saves it, with or without '_orig_mod.', 'model.', 'inner.'
     arch:dict,  # as for `config_from_official`; name is 'hrm', 'trm' or 'trm_singlez'
@@ -102,9 +100,11 @@ def from_official(
     learned = arch['name'] == 'hrm' or not arch.get('no_ACT_continue', True)
     rule = QLearning if learned else Correctness
     halting = rule(arch.get('halt_max_steps', 16), arch.get('halt_exploration_prob', 0.1))
-    return model, halting, losses[arch.get('loss_type', 'stablemax_cross_entropy').removesuffix('_cross_entropy')]
+    loss = arch.get('loss_type', 'stablemax_cross_entropy').removesuffix('_cross_entropy')
+    if loss not in losses: raise ValueError(f"arch['loss_type'] must be one of {sorted(losses)}, got {loss!r}")
+    return model, halting, losses[loss]
 
-# %% ../nbs/19_official.ipynb #c3f09a4b
+# %% ../nbs/19_official.ipynb #8b723116
 def to_official(
     model:Reasoner,  # any wiring that upstream has
 )->tuple[dict, dict]:  # state_dict with 'model.inner.' keys, and arch
@@ -119,10 +119,14 @@ def to_official(
                 L_layers=cfg.layers, hidden_size=cfg.hidden_size, num_heads=cfg.num_heads, expansion=cfg.expansion,
                 pos_encodings=cfg.positions, puzzle_emb_ndim=cfg.puzzle_ndim, rope_theta=cfg.rope_theta,
                 rms_norm_eps=cfg.norm_eps, forward_dtype=cfg.dtype)
-    if name != 'hrm': arch |= dict(mlp_t=cfg.mixer == 'mlp', puzzle_emb_len=cfg.prefix)
+    if name != 'hrm' or cfg.mixer == 'mlp': arch['mlp_t'] = cfg.mixer == 'mlp'
+    if name != 'hrm': arch['puzzle_emb_len'] = cfg.prefix
+    back = config_from_official(arch)
+    lost = [f'{key} {getattr(cfg, key)}' for key in ('prefix', 'gradient_steps') if getattr(back, key) != getattr(cfg, key)]
+    if lost: raise ValueError(f'upstream has no {name} with {" and ".join(lost)}')
     return {key: value.detach().clone() for key, value in own.items()}, arch
 
-# %% ../nbs/19_official.ipynb #4045ed44
+# %% ../nbs/19_official.ipynb #f96b06fb
 def read_official(
     path:str|Path,  # a file written by torch.save, or .safetensors
 )->dict:  # state dict
@@ -130,14 +134,15 @@ def read_official(
     try:
         if str(path).endswith('.safetensors'): values = load_file(path)
         else: values = torch.load(path, map_location='cpu', weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f'{path} cannot be read as a state dict, it is truncated or of another kind: '
-                         f'{error}') from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError): raise
+    except Exception as error:  # a file of another kind may raise anything; PyTorch's advice would be to trust it
+        raise ValueError(f'{path} cannot be read as a state dict, it is truncated or of another kind '
+                         f'({type(error).__name__})') from error
     if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
         raise ValueError(f'{path} should hold a dict of tensors, got {type(values).__name__}')
     return strip_prefixes(values)
 
-# %% ../nbs/19_official.ipynb #3b113b7a
+# %% ../nbs/19_official.ipynb #a5e775e4
 MODULES = {'hrm.hrm_act_v1': 'hrm', 'recursive_reasoning.hrm': 'hrm',  # upstream's file -> arch['name']
            'recursive_reasoning.trm': 'trm', 'recursive_reasoning.trm_singlez': 'trm_singlez'}
 SEQ_LEN = {11: 81, 6: 900, 12: 900}  # by vocabulary: Sudoku, Maze, ARC
@@ -148,11 +153,13 @@ def official_arch(
     state_dict:dict,  # from read_official; gives the sizes that the YAML leaves out
 )->dict:
     "The arch of an official checkpoint: the YAML that upstream writes beside it, completed by the shapes."
-    config = yaml.safe_load((Path(path).parent / 'all_config.yaml').read_text())
-    arch = dict(config['arch'])
-    module = arch['name'].split('@')[0]
+    beside = Path(path).parent / 'all_config.yaml'
+    try: arch = dict(yaml.safe_load(beside.read_text())['arch'])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{beside} should hold YAML with upstream's arch, got {type(error).__name__}") from error
+    module = str(arch.get('name')).split('@')[0]
     if module not in MODULES:
-        raise ValueError(f'all_config.yaml names the model {arch["name"]!r}; expected one of {sorted(MODULES)}')
+        raise ValueError(f'all_config.yaml names the model {arch.get("name")!r}; expected one of {sorted(MODULES)}')
     vocab_size = len(state_dict['model.inner.lm_head.weight'])
     if vocab_size not in SEQ_LEN: raise ValueError(f'{path}: expected a vocabulary of {sorted(SEQ_LEN)} (Maze, Sudoku, ARC), got {vocab_size}')
     table = state_dict.get('model.inner.puzzle_emb.weights')
@@ -176,4 +183,5 @@ def official_recipe(
     rule = QLearning if arch['name'] == 'hrm' or not arch.get('no_ACT_continue', True) else Correctness
     halting = rule(arch.get('halt_max_steps', 16), arch.get('halt_exploration_prob', 0.1))
     return Recipe(config_from_official(arch), halting,
-                  TrainConfig(loss=arch['loss_type'].removesuffix('_cross_entropy')))
+                  TrainConfig(loss=arch['loss_type'].removesuffix('_cross_entropy')),
+                  DataConfig(TASK[arch['vocab_size']]))

@@ -7,7 +7,7 @@ __all__ = ['PALETTE', 'PAD', 'BLANK', 'INK', 'GIVEN', 'CHANGED', 'WRONG', 'DIGIT
            'MAZE_COLOURS', 'IGNORE', 'FILES', 'KEYS', 'require', 'as_grid', 'show_grid', 'show_grids', 'as_integers',
            'Puzzles', 'save_puzzles', 'load_puzzles']
 
-# %% ../nbs/01_puzzles.ipynb #b3a861ab
+# %% ../nbs/01_puzzles.ipynb #640e5637
 import json, os, tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +15,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-# %% ../nbs/01_puzzles.ipynb #a8f94126
+# %% ../nbs/01_puzzles.ipynb #2c922633
 PALETTE = ('#262626', '#5b9bd5', '#e86a62', '#70bf73', '#f2d35b', '#b3b3b3', '#cf78bd', '#f09c5c', '#92d4e6', '#a0685f')
 PAD, BLANK, INK = '#e4e4e4', '#ffffff', '#2b2b2b'
 GIVEN, CHANGED, WRONG = '#e9e9e9', '#ffe08a', '#f7b5ae'   # backgrounds of marked cells
 
-DIGITS        = ('', '', *(str(d) for d in range(1, 26)))                                    # Sudoku: what to write for a token
-DIGIT_COLOURS = (PAD, BLANK, *(PALETTE[1:]*3)[:25])                                          # Sudoku: PAD, blank, 1, 2, ...
-ARC_COLOURS   = (PAD, '#f7f7f7', *PALETTE)                                                   # ARC: PAD, end of grid, colour 0, 1, ...
-MAZE_COLOURS  = (PAD, PALETTE[0], BLANK, PALETTE[3], PALETTE[2], PALETTE[7])                 # Maze: PAD, wall, free, start, goal, path
+DIGITS        = ('', '', *(str(d) for d in range(1, 26)))                    # Sudoku: what to write for a token
+DIGIT_COLOURS = (PAD, BLANK, *(PALETTE[1:]*3)[:25])                          # Sudoku: PAD, blank, 1, 2, ...
+ARC_COLOURS   = (PAD, '#f7f7f7', *PALETTE)                                   # ARC: PAD, end of grid, colour 0, 1, ...
+MAZE_COLOURS  = (PAD, PALETTE[0], BLANK, PALETTE[3], PALETTE[2], PALETTE[7]) # Maze: PAD, wall, free, start, goal, path
 
-# %% ../nbs/01_puzzles.ipynb #5c2f31a2
+# %% ../nbs/01_puzzles.ipynb #c2951683
 def require(
     claim:bool,   # what must hold
     message:str,  # said otherwise: what was expected and what came
@@ -33,7 +33,7 @@ def require(
     "Raise a `ValueError` unless `claim` holds."
     if not claim: raise ValueError(message)
 
-# %% ../nbs/01_puzzles.ipynb #004b6cc5
+# %% ../nbs/01_puzzles.ipynb #d037fdf2
 def as_grid(
     tokens,              # (S,) or (h, w): array, tensor or nested list
     width:int|None=None, # columns; default: the grid is square, or folded already
@@ -43,11 +43,12 @@ def as_grid(
     if tokens.ndim == 2 and width is None: return tokens
     if width is None:
         width = round(tokens.size**0.5)
-        require(width**2 == tokens.size, f'expected a square number of tokens, or a width; got {tokens.size} tokens and no width')
+        require(width**2 == tokens.size,
+                f'expected a square number of tokens, or a width; got {tokens.size} tokens and no width')
     require(tokens.size % width == 0, f'expected rows of {width} tokens, got {tokens.size} tokens')
     return tokens.reshape(-1, width)
 
-# %% ../nbs/01_puzzles.ipynb #025323a2
+# %% ../nbs/01_puzzles.ipynb #8261b777
 def show_grid(
     tokens,               # (S,) or (h, w) tokens
     ax=None,              # matplotlib axes to draw on; default: a new figure
@@ -76,7 +77,7 @@ def show_grid(
     ax.axis('off')
     ax.set_title(title, fontsize=9)
 
-# %% ../nbs/01_puzzles.ipynb #7730b654
+# %% ../nbs/01_puzzles.ipynb #4c422de8
 def _rgb(colour): return [int(colour[i:i + 2], 16) for i in (1, 3, 5)]
 
 def _rule(ax, h, w, rows, columns, colour, lw):
@@ -89,9 +90,10 @@ def _write(ax, grid, text, bold):
     inches = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     points = 72*0.5*min(inches.height/grid.shape[0], inches.width/grid.shape[1])
     for (i, j), t in np.ndenumerate(grid):
-        ax.text(j + .5, i + .53, text[t], ha='center', va='center', color=INK, fontsize=points, fontweight='bold' if bold[i, j] else 'normal')
+        weight = 'bold' if bold[i, j] else 'normal'
+        ax.text(j + .5, i + .53, text[t], ha='center', va='center', color=INK, fontsize=points, fontweight=weight)
 
-# %% ../nbs/01_puzzles.ipynb #448541c7
+# %% ../nbs/01_puzzles.ipynb #78bd4281
 def _mask_of_each(mask, grids):
     "One mask a grid: a list holds one for each (or None), an array is split evenly or shared."
     if mask is None: return [None]*len(grids)
@@ -114,16 +116,19 @@ def show_grids(
     "Draw grids in a row, e.g. one board segment by segment."
     columns = min(columns or len(grids), len(grids))
     rows = -(-len(grids)//columns)
-    masks = {name: _mask_of_each(mask, grids) for name, mask in dict(givens=givens, changed=changed, wrong=wrong).items()}
-    fig, axes = plt.subplots(rows, columns, squeeze=False, layout='constrained', figsize=(size*columns, (size + 0.25*(titles is not None))*rows))
+    masks = dict(givens=givens, changed=changed, wrong=wrong)
+    masks = {name: _mask_of_each(mask, grids) for name, mask in masks.items()}
+    inches = size*columns, (size + 0.25*(titles is not None))*rows
+    fig, axes = plt.subplots(rows, columns, squeeze=False, layout='constrained', figsize=inches)
     for ax in axes.flat[len(grids):]: ax.axis('off')
     for i, grid in enumerate(grids):
-        show_grid(grid, axes.flat[i], title=titles[i] if titles is not None else '', **{name: m[i] for name, m in masks.items()}, **options)
+        own = {name: mask[i] for name, mask in masks.items()}
+        show_grid(grid, axes.flat[i], title=titles[i] if titles is not None else '', **own, **options)
 
-# %% ../nbs/01_puzzles.ipynb #d494579f
+# %% ../nbs/01_puzzles.ipynb #3a383402
 IGNORE = -100   # label of a cell that no loss and no score looks at; the default `ignore_index` of PyTorch
 
-# %% ../nbs/01_puzzles.ipynb #72d7a452
+# %% ../nbs/01_puzzles.ipynb #c933577f
 def as_integers(
     name:str,  # how to call it in an error
     array,     # integers of any kind
@@ -134,31 +139,37 @@ def as_integers(
     require(array.dtype.kind in 'iu', f'{name} must hold integers, got {array.dtype}')
     if array.dtype == dtype: return array
     low, high = (array.min(), array.max()) if array.size else (0, 0)
-    require(limit.min <= low and high <= limit.max, f'{name} must hold integers in {limit.min}..{limit.max}, got {low}..{high}')
+    require(limit.min <= low and high <= limit.max,
+            f'{name} must hold integers in {limit.min}..{limit.max}, got {low}..{high}')
     return array.astype(dtype)
 
-# %% ../nbs/01_puzzles.ipynb #a281c856
+# %% ../nbs/01_puzzles.ipynb #8065541d
 def _check_offsets(name, offsets, total, things):
     few = offsets.tolist() if offsets.size < 9 else [*offsets[:3].tolist(), '...', *offsets[-2:].tolist()]
-    require(offsets.ndim == 1 and len(offsets) > 1 and offsets[0] == 0 and offsets[-1] == total and (np.diff(offsets) > 0).all(),
+    rises = offsets.ndim == 1 and len(offsets) > 1 and (np.diff(offsets) > 0).all()
+    require(rises and offsets[0] == 0 and offsets[-1] == total,
             f'{name} must rise from 0 to {total}, the number of {things}, got {few}')
 
 def _check_fit(p):
     "Raise a `ValueError` that says which array of the `Puzzles` p does not fit the others, and why."
     require(p.inputs.ndim == 2 and p.inputs.size > 0, f'inputs must be (examples, tokens), got shape {p.inputs.shape}')
-    require(p.labels.shape == p.inputs.shape, f'labels must have the shape of inputs, {p.inputs.shape}, got {p.labels.shape}')
+    require(p.labels.shape == p.inputs.shape,
+            f'labels must have the shape of inputs, {p.inputs.shape}, got {p.labels.shape}')
     for name, tokens in (('inputs', p.inputs), ('labels', p.labels)):
         require(tokens.dtype == np.uint8, f'{name} must be uint8, got {tokens.dtype}')
-        require(tokens.max() < p.vocab_size, f'{name} must hold tokens below vocab_size {p.vocab_size}, got {tokens.max()}')
+        require(tokens.max() < p.vocab_size,
+                f'{name} must hold tokens below vocab_size {p.vocab_size}, got {tokens.max()}')
     puzzles = len(p.puzzle_indices) - 1
     _check_offsets('puzzle_indices', p.puzzle_indices, len(p.inputs), 'examples')
     _check_offsets('group_indices', p.group_indices, puzzles, 'puzzles')
-    require(p.puzzle_ids.shape == (puzzles,), f'puzzle_ids must hold one id for each of {puzzles} puzzles, got shape {p.puzzle_ids.shape}')
+    require(p.puzzle_ids.shape == (puzzles,),
+            f'puzzle_ids must hold one id for each of {puzzles} puzzles, got shape {p.puzzle_ids.shape}')
     low, high = p.puzzle_ids.min(), p.puzzle_ids.max()
     require(0 <= low and high < p.num_puzzles, f'puzzle_ids must lie in 0..{p.num_puzzles - 1}, got {low}..{high}')
-    require(len(p.names) in (0, p.num_puzzles), f'names must be empty or name all {p.num_puzzles} puzzle ids, got {len(p.names)}')
+    require(len(p.names) in (0, p.num_puzzles),
+            f'names must be empty or name all {p.num_puzzles} puzzle ids, got {len(p.names)}')
 
-# %% ../nbs/01_puzzles.ipynb #cd03e5c6
+# %% ../nbs/01_puzzles.ipynb #219f9b0c
 @dataclass(frozen=True, eq=False)
 class Puzzles:
     "Examples gathered into puzzles, and puzzles into groups, as the published datasets store them."
@@ -211,15 +222,16 @@ class Puzzles:
         "One example a puzzle, one puzzle a group, all with id 0: right for Sudoku and Maze."
         inputs, labels = as_integers('inputs', inputs, np.uint8), as_integers('labels', labels, np.uint8)
         offsets = np.arange(len(inputs) + 1, dtype=np.int32)
-        return cls(inputs, labels, np.zeros(len(inputs), np.int32), offsets, offsets, vocab_size, **{'names': ('<blank>',), **fields})
+        ids = np.zeros(len(inputs), np.int32)
+        return cls(inputs, labels, ids, offsets, offsets, vocab_size, **{'names': ('<blank>',), **fields})
 
-# %% ../nbs/01_puzzles.ipynb #1ca34ea6
+# %% ../nbs/01_puzzles.ipynb #58ff482b
 FILES = dict(inputs='all__inputs.npy', labels='all__labels.npy', puzzle_ids='all__puzzle_identifiers.npy',
              puzzle_indices='all__puzzle_indices.npy', group_indices='all__group_indices.npy')
 KEYS = dict(vocab_size='vocab_size', num_puzzles='num_puzzle_identifiers', pad_id='pad_id',
             ignore_label_id='ignore_label_id', blank_id='blank_identifier_id')
 
-# %% ../nbs/01_puzzles.ipynb #d329269a
+# %% ../nbs/01_puzzles.ipynb #a82b057d
 def _metadata(puzzles):
     "What `dataset.json` says about some puzzles."
     values = {key: getattr(puzzles, field) for field, key in KEYS.items()}
@@ -227,7 +239,7 @@ def _metadata(puzzles):
         seq_len=puzzles.seq_len, total_groups=puzzles.num_groups, total_puzzles=len(puzzles.puzzle_ids),
         mean_puzzle_examples=puzzles.mean_examples, sets=['all'])
 
-# %% ../nbs/01_puzzles.ipynb #c35fe631
+# %% ../nbs/01_puzzles.ipynb #0292a798
 def save_puzzles(
     puzzles:Puzzles,       # what to write
     directory,             # the dataset's directory; made if it is not there
@@ -239,7 +251,8 @@ def save_puzzles(
     names = list(puzzles.names or ['<blank>'])
     require(overwrite or not folder.exists(), f'{folder} exists already; pass overwrite=True to replace it')
     shared = table.exists() and any(other.parent != folder for other in root.glob('*/dataset.json'))
-    require(not shared or _read(table) == names, f'{table} serves another split too, and must stay as it is; these puzzles have other names')
+    require(not shared or _read(table) == names,
+            f'{table} serves another split too, and must stay as it is; these puzzles have other names')
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix='.writing-') as scratch:
         scratch, whole = Path(scratch), Path(scratch)/split
@@ -252,14 +265,17 @@ def save_puzzles(
         os.replace(whole, folder)
     return folder
 
-# %% ../nbs/01_puzzles.ipynb #11a0cd66
+# %% ../nbs/01_puzzles.ipynb #9cabf407
 def _read(path):
     "The content of one .json or .npy file, or a `ValueError` that names it."
     require(path.exists(), f'{path} is missing')
-    try: return json.loads(path.read_text()) if path.suffix == '.json' else np.load(path, mmap_mode='c')   # 'c': private copy on write
-    except (ValueError, EOFError, OSError) as error: raise ValueError(f'{path} cannot be read as {path.suffix}: {error}') from None
+    try:
+        if path.suffix == '.json': return json.loads(path.read_text())
+        return np.load(path, mmap_mode='c')   # 'c': private copy on write
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f'{path} cannot be read as {path.suffix}: {error}') from None
 
-# %% ../nbs/01_puzzles.ipynb #8533edd9
+# %% ../nbs/01_puzzles.ipynb #94b95f79
 def load_puzzles(
     directory,  # the dataset's directory
     split:str,  # 'train' or 'test'
@@ -269,12 +285,20 @@ def load_puzzles(
     missing = [file for file in ('dataset.json', *FILES.values()) if not (folder/file).exists()]
     require(not missing, f'{folder} must hold dataset.json and {len(FILES)} arrays; missing: {", ".join(missing)}')
     facts = _read(folder/'dataset.json')
+    require(isinstance(facts, dict), f'{folder/"dataset.json"} must hold a JSON object, got {type(facts).__name__}')
     absent = [key for key in (*KEYS.values(), 'seq_len') if key not in facts]
     require(not absent, f'{folder/"dataset.json"} must say {", ".join(absent)}')
-    require(facts.get('sets', ['all']) == ['all'], f"{folder/'dataset.json'} must have one set, ['all'], got {facts.get('sets')}")
-    arrays = {field: as_integers(str(folder/file), _read(folder/file), np.uint8 if field in ('inputs', 'labels') else np.int32) for field, file in FILES.items()}
-    names = tuple(_read(root/'identifiers.json')) if (root/'identifiers.json').exists() else ()
-    try: puzzles = Puzzles(**arrays, **{field: facts[key] for field, key in KEYS.items()}, names=names)
+    for key in (*KEYS.values(), 'seq_len'):
+        require(type(facts[key]) is int or (key, facts[key]) == ('ignore_label_id', None),
+                f'{folder/"dataset.json"}: {key} must be a whole number, got {facts[key]!r}')
+    require(facts.get('sets', ['all']) == ['all'],
+            f"{folder/'dataset.json'} must have one set, ['all'], got {facts.get('sets')}")
+    def kind(field): return np.uint8 if field in ('inputs', 'labels') else np.int32
+    arrays = {field: as_integers(str(folder/file), _read(folder/file), kind(field)) for field, file in FILES.items()}
+    names = _read(root/'identifiers.json') if (root/'identifiers.json').exists() else []
+    require(isinstance(names, list), f'{root/"identifiers.json"} must hold a list, got {type(names).__name__}')
+    try: puzzles = Puzzles(**arrays, **{field: facts[key] for field, key in KEYS.items()}, names=tuple(names))
     except ValueError as error: raise ValueError(f'{folder}: all__{error}') from None
-    require(puzzles.seq_len == facts['seq_len'], f'{folder/FILES["inputs"]} must have seq_len {facts["seq_len"]} columns as dataset.json says, got {puzzles.seq_len}')
+    require(puzzles.seq_len == facts['seq_len'], f'{folder/FILES["inputs"]} must have seq_len {facts["seq_len"]} columns '
+                                                 f'as dataset.json says, got {puzzles.seq_len}')
     return puzzles

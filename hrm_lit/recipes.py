@@ -7,30 +7,35 @@ __all__ = ['BF16', 'HRM', 'TRM', 'MAZE', 'ARC', 'ARC1_PUZZLES', 'ARC2_PUZZLES', 
            'SUDOKU4', 'SUDOKU6', 'SMALL_TRAIN', 'BOARDS4', 'BOARDS6', 'HALTING', 'DataConfig', 'Recipe', 'find_recipe',
            'recipe_rows', 'to_dict', 'from_dict', 'Data', 'load_data', 'fitted']
 
-# %% ../nbs/18_recipes.ipynb #2593b6b8
+# %% ../nbs/18_recipes.ipynb #6815f6cf
 import difflib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 import numpy as np
 from .puzzles import Puzzles, load_puzzles
-from .sudoku import SUDOKU_4, SUDOKU_6, SUDOKU_9
+from .sudoku import SUDOKU_4, SUDOKU_6, geometry_of
 from .sudoku_data import SudokuAugment, sudoku_4x4, sudoku_6x6, sudoku_extreme
 from .model import ModelConfig, parameter_count, segment_flops
 from .carry import FixedSegments
 from .halting import Correctness, QLearning
+from .optim import check_range
 from .training import TrainConfig
 
-# %% ../nbs/18_recipes.ipynb #c3b52f76
+# %% ../nbs/18_recipes.ipynb #b20ec3ab
+_Task = Literal['sudoku-4x4', 'sudoku-6x6', 'sudoku-extreme', 'maze-hard', 'arc-1', 'arc-2']
+
 @dataclass(frozen=True)
 class DataConfig:
     "Which puzzles, how many, and whether they are augmented."
-    task:Literal['sudoku-4x4', 'sudoku-6x6',  # generated from a seed
-                 'sudoku-extreme', 'maze-hard', 'arc-1', 'arc-2'] = 'sudoku-extreme'
+    task:_Task = 'sudoku-extreme'  # the first two are generated from a seed
     train_size:int = 1000  # training puzzles at most; 0: all there are
-    test_size:int = 1000  # held-out puzzles at most, for evaluation on the way; 0: all there are
+    test_size:int = 1000  # held-out puzzles to evaluate on while training; 0: all, as `hrm_lit eval` does
     augment:bool = True  # draw a new symmetry for every puzzle of every batch
     data_seed:int = 0  # of generated boards and of the choice of training puzzles
+
+    def __post_init__(self):
+        for name in ('train_size', 'test_size', 'data_seed'): check_range(name, getattr(self, name), 0)
 
 @dataclass(frozen=True)
 class Recipe:
@@ -40,12 +45,12 @@ class Recipe:
     train:TrainConfig = field(default_factory=TrainConfig)
     data:DataConfig = field(default_factory=DataConfig)
 
-# %% ../nbs/18_recipes.ipynb #ffb94741
+# %% ../nbs/18_recipes.ipynb #78560371
 BF16 = dict(dtype='bfloat16')
 HRM = ModelConfig(**BF16)  # 4 + 4 layers, width 512, plan LLHLLH
 TRM = ModelConfig(wiring='trm', layers=2, H_cycles=3, L_cycles=6, prefix=16, **BF16)
 MAZE, ARC = dict(vocab_size=6, seq_len=900), dict(vocab_size=12, seq_len=900)
-ARC1_PUZZLES, ARC2_PUZZLES = 960 * 1001 + 1, 1280 * 1001 + 1  # rows of the puzzle table at most; the data decide
+ARC1_PUZZLES, ARC2_PUZZLES = 960 * 1001 + 1, 1280 * 1001 + 1  # rows of the table at most
 ARC_TRAIN = dict(weight_decay=0.1, puzzle_lr=1e-2, puzzle_weight_decay=0.1)
 TRM_TRAIN = TrainConfig(steps=65_104, ema=0.999)
 
@@ -54,8 +59,8 @@ recipes = {
     'hrm-sudoku-extreme-laptop': Recipe(HRM, QLearning(16),
         TrainConfig(steps=52_083, batch_size=384, lr=7e-5, puzzle_lr=7e-5)),
     'hrm-sudoku-extreme-full': Recipe(replace(HRM, L_cycles=8, positions='learned'), QLearning(8),
-        TrainConfig(steps=166_319, batch_size=2304, lr=3e-4, weight_decay=0.1, puzzle_lr=3e-4, puzzle_weight_decay=0.1,
-                    lr_min_ratio=0.1, loss='softmax'), DataConfig(train_size=0, augment=False)),
+        TrainConfig(steps=166_319, batch_size=2304, lr=3e-4, weight_decay=0.1, puzzle_lr=3e-4,
+                    puzzle_weight_decay=0.1, lr_min_ratio=0.1, loss='softmax'), DataConfig(train_size=0, augment=False)),
     'hrm-maze-hard': Recipe(replace(HRM, **MAZE), QLearning(16), data=DataConfig('maze-hard', augment=False)),
     'hrm-arc1': Recipe(replace(HRM, **ARC, num_puzzles=ARC1_PUZZLES), QLearning(16),
         TrainConfig(steps=519_270, **ARC_TRAIN), DataConfig('arc-1', 0)),
@@ -93,13 +98,13 @@ recipes |= {
         replace(SMALL_TRAIN, steps=4000), BOARDS6),
 }
 
-# %% ../nbs/18_recipes.ipynb #2bb4aca4
+# %% ../nbs/18_recipes.ipynb #efc4ded3
 def find_recipe(
     name:str,  # e.g. 'hrm-sudoku-4x4'
 )->Recipe:
     "A recipe by its name; a name that does not exist raises ValueError with the nearest one."
     if name in recipes: return recipes[name]
-    near = difflib.get_close_matches(name, recipes, n=1, cutoff=0)[0]
+    near = difflib.get_close_matches(name.lower(), recipes, n=1, cutoff=0)[0]
     raise ValueError(f'there is no recipe {name!r}; did you mean {near!r}? `hrm_lit recipes` lists all {len(recipes)}')
 
 # %% ../nbs/18_recipes.ipynb #1f9689bc
@@ -131,7 +136,7 @@ def from_dict(
         return Recipe(model, rule(**values['halting']), TrainConfig(**values['train']), DataConfig(**values['data']))
     except (KeyError, TypeError) as error: raise ValueError(f'not a recipe of this version: {error}') from error
 
-# %% ../nbs/18_recipes.ipynb #3a8ef342
+# %% ../nbs/18_recipes.ipynb #d705bfc5
 class Data(NamedTuple):
     "What a recipe trains and is judged on."
     train:Puzzles
@@ -147,17 +152,22 @@ def load_data(
     generated = {'sudoku-4x4': (sudoku_4x4, SUDOKU_4), 'sudoku-6x6': (sudoku_6x6, SUDOKU_6)}
     if cfg.task in generated and directory is None:
         make, geometry = generated[cfg.task]
+        if not (cfg.train_size and cfg.test_size):
+            raise ValueError(f'{cfg.task} is generated, train_size and test_size must be at least 1, '
+                             f'got {cfg.train_size} and {cfg.test_size}')
         train, test = make(cfg.train_size, cfg.test_size, seed=cfg.data_seed)
         return Data(train, test, SudokuAugment(geometry) if cfg.augment else None, None)
-    if cfg.task == 'sudoku-extreme':
+    if cfg.task.startswith('sudoku'):
         sizes = dict(train_size=cfg.train_size, test_size=cfg.test_size)
         train, test, ratings = sudoku_extreme(directory, **sizes, seed=cfg.data_seed)
-        return Data(train, test, SudokuAugment(SUDOKU_9) if cfg.augment else None, ratings)
+        geometry = geometry_of(train.seq_len)
+        if generated.get(cfg.task, (None, geometry))[1] != geometry:
+            raise ValueError(f'{directory}: {cfg.task} expects boards of {generated[cfg.task][1].cells} cells, '
+                             f'got {geometry.cells}')
+        return Data(train, test, SudokuAugment(geometry) if cfg.augment else None, ratings)
     if directory is None:
         raise ValueError(f'{cfg.task} needs --data DIR, a directory in the upstream file format with train/ and test/ in it')
-    if cfg.augment and cfg.task in generated: augment = SudokuAugment(generated[cfg.task][1])
-    else: augment = None
-    return Data(load_puzzles(directory, 'train'), load_puzzles(directory, 'test'), augment, None)
+    return Data(load_puzzles(directory, 'train'), load_puzzles(directory, 'test'), None, None)
 
 # %% ../nbs/18_recipes.ipynb #69380e85
 def fitted(

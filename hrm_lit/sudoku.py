@@ -85,7 +85,7 @@ def format_board(
     rule = '-+-'.join(['-' * (2*g.box_cols - 1)] * g.box_rows)
     return f'\n{rule}\n'.join('\n'.join(rows[r:r + g.box_rows]) for r in range(0, g.side, g.box_rows))
 
-# %% ../nbs/03_sudoku.ipynb #af1ef6aa
+# %% ../nbs/03_sudoku.ipynb #8fa1260f
 def encode(
     boards,     # digits, 0 where blank, (..., side, side)
 )->np.ndarray:  # tokens, (..., side*side) uint8
@@ -99,7 +99,8 @@ def decode(
     "Turn token rows, e.g. a model's answer, back into boards."
     tokens = np.asarray(tokens).astype(np.int64)
     side = geometry_of(tokens.shape[-1]).side
-    require(tokens.size == 0 or 0 <= tokens.min() <= tokens.max() <= side + 1, f'expected tokens in 0..{side + 1}, got {tokens}')
+    require(tokens.size == 0 or 0 <= tokens.min() <= tokens.max() <= side + 1,
+            f'expected tokens in 0..{side + 1}, got {tokens}')
     return np.maximum(tokens - 1, 0).reshape(*tokens.shape[:-1], side, side)
 
 # %% ../nbs/03_sudoku.ipynb #c091f8ea
@@ -113,7 +114,7 @@ def conflicts(
     same = flat[geometry_of(len(flat)).peers] == flat[:, None]
     return np.moveaxis(same.any(1) & (flat > 0), 0, -1).reshape(boards.shape)
 
-# %% ../nbs/03_sudoku.ipynb #fdd170a6
+# %% ../nbs/03_sudoku.ipynb #f4d6a41c
 def check_clues(
     board,  # digits, 0 where blank, (side, side)
 )->None:
@@ -122,7 +123,8 @@ def check_clues(
     for cell in np.flatnonzero(conflicts(board)):
         twin = next(p for p in geometry.peers[cell] if flat[p] == flat[cell])
         a, b = (f'row {c // geometry.side + 1}, column {c % geometry.side + 1}' for c in (cell, twin))
-        raise ValueError(f'contradictory clues: expected a digit once in each row, column and box, got {flat[cell]} at {a} and at {b}')
+        raise ValueError('contradictory clues: expected a digit once in each row, column and box, '
+                         f'got {flat[cell]} at {a} and at {b}')
 
 # %% ../nbs/03_sudoku.ipynb #d49bea87
 def is_solution(

@@ -147,7 +147,7 @@ def _read_digits(
     if len(bad): fail(bad[0, 0], f'expected digits {low}..{side} in {name}, got {texts[bad[0, 0]][bad[0, 1]]!r}')
     return digits.reshape(-1, side, side)
 
-# %% ../nbs/03c_sudoku_data.ipynb #6488816d
+# %% ../nbs/03c_sudoku_data.ipynb #15dd8bed
 class SudokuRows(NamedTuple):
     "Boards read from a CSV file."
     inputs:np.ndarray   # question tokens, (N, S) uint8
@@ -167,16 +167,25 @@ def _check_block(
     columns = dict(zip(header, zip(*(fields for _, fields in block))))
     cells = cells or len(columns['question'][0])
     if cells not in (16, 36, 81): fail(0, f'expected a question of 16, 36 or 81 characters, got {cells}')
-    questions, answers = (_read_digits(columns[name], cells, low, name, fail) for name, low in (('question', 0), ('answer', 1)))
+    questions = _read_digits(columns['question'], cells, 0, 'question', fail)
+    answers = _read_digits(columns['answer'], cells, 1, 'answer', fail)
     for i, r, c in np.argwhere((questions > 0) & (questions != answers))[:1]:
-        fail(i, f'the answer contradicts the question at row {r + 1}, column {c + 1}: expected {questions[i, r, c]}, got {answers[i, r, c]}')
+        fail(i, f'the answer contradicts the question at row {r + 1}, column {c + 1}: '
+                f'expected {questions[i, r, c]}, got {answers[i, r, c]}')
     for i, r, c in np.argwhere(conflicts(answers))[:1]:
-        fail(i, f'the answer is not a solution: expected a digit once in each row, column and box, got {answers[i, r, c]} again, see row {r + 1}, column {c + 1}')
+        fail(i, 'the answer is not a solution: expected a digit once in each row, column and box, '
+                f'got {answers[i, r, c]} again, see row {r + 1}, column {c + 1}')
     for i, text in enumerate(columns['rating']):
         if not text.strip().isdecimal(): fail(i, f'expected a whole number as rating, got {text!r}')
     return SudokuRows(encode(questions), encode(answers), np.array([int(text) for text in columns['rating']]))
 
-# %% ../nbs/03c_sudoku_data.ipynb #46a75d31
+# %% ../nbs/03c_sudoku_data.ipynb #5670645e
+def _csv_rows(file, path):
+    "Line number and fields of every row that is not blank."
+    reader = csv.reader(file)
+    try: yield from ((reader.line_num, fields) for fields in reader if fields)
+    except csv.Error as error: raise ValueError(f'{path}, line {reader.line_num}: {error}') from None
+
 def read_csv(
     path,               # a file with the columns source, question, answer and rating, in any order
     limit:int=None,     # stop after so many boards; None reads all
@@ -185,10 +194,10 @@ def read_csv(
     "Read and check a CSV file of Sudokus with their solutions and difficulties."
     parts, kept, cells = [], 0, None
     with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        require(set(COLUMNS) <= set(header), f'{path}: expected the columns {",".join(COLUMNS)}, got {",".join(header) or "an empty file"}')
-        numbered = ((reader.line_num, fields) for fields in reader if fields)
+        numbered = _csv_rows(file, path)
+        header = next(numbered, (0, []))[1]
+        got = ','.join(header) or 'an empty file'
+        require(set(COLUMNS) <= set(header), f'{path}: expected the columns {",".join(COLUMNS)}, got {got}')
         while (limit is None or kept < limit) and (block := list(islice(numbered, 8192))):
             part = _check_block(block, header, cells, path)
             cells, hard = part.inputs.shape[1], part.ratings >= min_rating
@@ -212,7 +221,7 @@ def fetch_extreme(
         raise ValueError(f'could not download {name} of sapientinc/sudoku-extreme ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #a378ed01
+# %% ../nbs/03c_sudoku_data.ipynb #d06b7258
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles
@@ -246,12 +255,14 @@ def sudoku_extreme(
     names = ['train.csv', 'test.csv']
     if data is not None:
         missing = [name for name in names if not (Path(data)/name).exists()]
-        require(not missing, f'{data}: expected {WANTED}, or a dataset in the upstream array format; missing: {", ".join(missing)}')
+        require(not missing, f'{data}: expected {WANTED}, or a dataset in the upstream array format; '
+                             f'missing: {", ".join(missing)}')
     paths = [Path(data)/name if data is not None else fetch(name) for name in names]
     rng = np.random.default_rng(seed)
     train, test = (_draw_rows(read_csv(path, min_rating=min_rating), size, what, rng)
                    for path, size, what in zip(paths, (train_size, test_size), ('train_size', 'test_size')))
     cells = train.inputs.shape[1]
-    require(test.inputs.shape[1] == cells, f'expected boards of {cells} cells in test.csv as in train.csv, got {test.inputs.shape[1]}')
+    got = test.inputs.shape[1]
+    require(got == cells, f'expected boards of {cells} cells in test.csv as in train.csv, got {got}')
     sets = (Puzzles.from_pairs(rows.inputs, rows.labels, geometry_of(cells).vocab_size) for rows in (train, test))
     return SudokuData(*sets, test.ratings)

@@ -6,16 +6,17 @@
 __all__ = ['DIHEDRAL', 'INVERSE', 'dihedral', 'inverse_dihedral', 'random_permutations', 'block_permutations', 'invert',
            'rearrange', 'relabel', 'random_relabellings']
 
-# %% ../nbs/02_symmetry.ipynb #0a705f23
+# %% ../nbs/02_symmetry.ipynb #4512f235
 import numpy as np
 import torch
 from torch import Tensor
 
-# %% ../nbs/02_symmetry.ipynb #a4fc6e12
-DIHEDRAL = ('', 'tv', 'vh', 'th', 'h', 'v', 't', 'tvh')   # moves of id 0..7 in order: t transposes, v flips top to bottom, h flips left to right
+# %% ../nbs/02_symmetry.ipynb #0a2baa64
+# moves of id 0..7 in order: t transposes, v flips top to bottom, h flips left to right
+DIHEDRAL = ('', 'tv', 'vh', 'th', 'h', 'v', 't', 'tvh')
 INVERSE  = (0, 3, 2, 1, 4, 5, 6, 7)                       # the id that undoes id 0..7
 
-# %% ../nbs/02_symmetry.ipynb #18dbbc96
+# %% ../nbs/02_symmetry.ipynb #b2dde068
 def _flip(grid, axis): return grid.flip(axis) if isinstance(grid, Tensor) else np.flip(grid, axis)
 
 def dihedral(
@@ -37,7 +38,7 @@ def inverse_dihedral(
     if t not in range(8): raise ValueError(f't must be in 0..7, got {t}')
     return dihedral(grid, INVERSE[t])
 
-# %% ../nbs/02_symmetry.ipynb #ee5b21ff
+# %% ../nbs/02_symmetry.ipynb #4aa84882
 def random_permutations(
     n:int,           # permute 0 .. n-1
     count:int,       # how many permutations
@@ -47,7 +48,7 @@ def random_permutations(
     "Independent, uniform permutations: the order of random keys."
     return torch.rand(count, n, generator=generator, device=device).argsort(-1)
 
-# %% ../nbs/02_symmetry.ipynb #6aef1f15
+# %% ../nbs/02_symmetry.ipynb #5455dda1
 def block_permutations(
     blocks:int,      # blocks on an axis: bands of rows, or stacks of columns
     size:int,        # rows or columns in a block
@@ -60,14 +61,14 @@ def block_permutations(
     inside = random_permutations(size, count*blocks, generator, device).view(count, blocks, size)
     return (size*order[:, :, None] + inside).flatten(1)
 
-# %% ../nbs/02_symmetry.ipynb #1ff175bc
+# %% ../nbs/02_symmetry.ipynb #d4d45eac
 def invert(
     permutation,  # (..., n) array or tensor
 ):                # (..., n), the same kind
     "The permutation that undoes each row of `permutation`."
     return permutation.argsort(-1)
 
-# %% ../nbs/02_symmetry.ipynb #f816feef
+# %% ../nbs/02_symmetry.ipynb #49d60465
 def rearrange(
     boards:Tensor,   # (B, h, w)
     rows:Tensor,     # (B, h) int64: the new row i is the old row rows[b, i]
@@ -77,7 +78,7 @@ def rearrange(
     batch = torch.arange(len(boards), device=boards.device)
     return boards[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
-# %% ../nbs/02_symmetry.ipynb #795f0100
+# %% ../nbs/02_symmetry.ipynb #8e052d0a
 def relabel(
     tokens:Tensor,   # (B, ...) int64
     mapping:Tensor,  # (B, V) int64: what each token of board b becomes; or (V,) for all boards
@@ -86,7 +87,7 @@ def relabel(
     if mapping.ndim == 1: return mapping[tokens]
     return mapping.gather(1, tokens.flatten(1)).view_as(tokens)
 
-# %% ../nbs/02_symmetry.ipynb #9c4e4a3a
+# %% ../nbs/02_symmetry.ipynb #44d88f3f
 def random_relabellings(
     fixed:int,       # tokens 0 .. fixed-1 stay: PAD and blank, or PAD, end of grid and black
     n:int,           # tokens fixed .. fixed+n-1 are shuffled among themselves

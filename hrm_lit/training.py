@@ -24,7 +24,7 @@ from .losses import losses
 from .model import Reasoner
 from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine
 
-# %% ../nbs/14_training.ipynb #ff230446
+# %% ../nbs/14_training.ipynb #17dade89
 @dataclass(frozen=True)
 class TrainConfig:
     "How a `Reasoner` is trained; the defaults are HRM's on Sudoku-Extreme 1k."
@@ -51,8 +51,10 @@ class TrainConfig:
         for name in ('lr', 'weight_decay', 'warmup_steps', 'puzzle_lr', 'puzzle_weight_decay', 'seed'):
             check_range(name, getattr(self, name), 0)
         for name in ('beta1', 'beta2', 'ema'): check_range(name, getattr(self, name), 0, 1)
-        if not 0 <= self.lr_min_ratio <= 1: raise ValueError(f'lr_min_ratio must be in 0..1, got {self.lr_min_ratio}')
-        if self.loss not in losses: raise ValueError(f'loss must be one of {sorted(losses)}, got {self.loss!r}')
+        if not 0 <= self.lr_min_ratio <= 1:
+            raise ValueError(f'lr_min_ratio must be in 0..1, got {self.lr_min_ratio}')
+        if self.loss not in losses:
+            raise ValueError(f'loss must be one of {sorted(losses)}, got {self.loss!r}')
 
 # %% ../nbs/14_training.ipynb #2d52bf78
 @dataclass
@@ -196,15 +198,15 @@ def _must_agree(
     more = f'; and {len(wrong) - 3} more' if wrong[3:] else ''
     if wrong: raise ValueError(f'{path} is of another model or config: ' + '; '.join(wrong[:3]) + more)
 
-# %% ../nbs/14_training.ipynb #a114fbf7
+# %% ../nbs/14_training.ipynb #5e6c4d58
 def load_state(
     state:TrainState,  # fresh, of the same model and config; changed in place, or not at all
     path:str|Path,  # file written by `save_state`
 )->None:
     "Continue where `save_state` left off."
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError: raise
-    except Exception as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError): raise
+    except Exception as error:  # many cuts through a file are an OSError without its name
         raise ValueError(f'{path} is truncated or no training state ({type(error).__name__})') from error
     found = saved.get('format') if isinstance(saved, dict) else None
     if found != STATE_FORMAT:

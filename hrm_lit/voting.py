@@ -66,7 +66,7 @@ def rank(
     found = [Candidate(grids[key], len(q), sum(q)/len(q)) for key, q in qs.items()]
     return sorted(found, key=lambda c: (c.votes, c.mean_q), reverse=True)
 
-# %% ../nbs/16b_voting.ipynb #e8458dfa
+# %% ../nbs/16b_voting.ipynb #4ac2cf17
 def vote(
     inputs,        # (N, S) tokens of the questions
     answers,       # (N, S) tokens that the model chose
@@ -80,7 +80,8 @@ def vote(
     found = {(name, key): [] for name in keys for key in keys[name]}
     for v in read_votes(inputs, answers, puzzle_ids, q_halt, names):
         require(v.task in tasks, f'expected votes for {len(tasks)} known tasks, got one for {v.task!r}')
-        require((v.task, v.question) in found, f'expected votes for the {len(keys[v.task])} questions of task {v.task!r}, got one for another grid')
+        require((v.task, v.question) in found,
+                f'expected votes for the {len(keys[v.task])} questions of task {v.task!r}, got one for another grid')
         found[v.task, v.question].append(v)
     return {name: [rank(found[name, key]) for key in keys[name]] for name in keys}
 
@@ -101,19 +102,22 @@ def show_votes(
     if answer is not None: grids, titles = [*grids, answer], [*titles, 'answer']
     show_arc(grids, titles, size=size)
 
-# %% ../nbs/16b_voting.ipynb #c49e5fad
+# %% ../nbs/16b_voting.ipynb #ad506b48
 def answer_ranks(
     ranked:dict,  # what `vote` returns
     tasks:dict,   # the same tasks, with their outputs
 )->dict:          # id -> (questions,) float: 1 where the first candidate is right, inf where none is
     "At which place the true answer to each question stands."
-    require(ranked.keys() == tasks.keys(), f'expected votes about {len(tasks)} tasks, got others: {", ".join(sorted(ranked.keys() ^ tasks.keys())[:5])}')
+    others = ', '.join(sorted(ranked.keys() ^ tasks.keys())[:5])
+    require(not others, f'expected votes about {len(tasks)} tasks, got others: {others}')
     ranks = {}
     for name, task in tasks.items():
         answers = [y for _, y in parse_pairs(task, 'test')]
         require(all(y is not None for y in answers), f'task {name!r} has no output to compare with')
-        require(len(answers) == len(ranked[name]), f'task {name!r} has {len(answers)} questions, got votes about {len(ranked[name])}')
-        def place(candidates, y): return next((i for i, c in enumerate(candidates, 1) if np.array_equal(c.grid, y)), np.inf)
+        require(len(answers) == len(ranked[name]),
+                f'task {name!r} has {len(answers)} questions, got votes about {len(ranked[name])}')
+        def place(candidates, y):
+            return next((i for i, c in enumerate(candidates, 1) if np.array_equal(c.grid, y)), np.inf)
         ranks[name] = np.array([place(candidates, y) for candidates, y in zip(ranked[name], answers)], dtype=float)
     return ranks
 
@@ -142,14 +146,16 @@ def pass_at(
     ranks = answer_ranks(ranked, tasks).values()
     return {k: rule([r <= k for r in ranks]) for k in ks}
 
-# %% ../nbs/16b_voting.ipynb #ab392830
+# %% ../nbs/16b_voting.ipynb #bb1fbf0f
 def submission(
     ranked:dict,       # what `vote` returns
     attempts:int=2,    # how many ARC allows
 )->dict:               # id -> for each question {'attempt_1': rows of colours, 'attempt_2': ...}
     "The first candidates, in the form of the ARC Prize; too few are filled up with the first."
     def entry(name, i, candidates):
-        require(len(candidates) > 0, f'expected votes about every question, got none about question {i} of task {name!r}')
+        require(len(candidates) > 0,
+                f'expected votes about every question, got none about question {i} of task {name!r}')
         chosen = [*candidates[:attempts], *[candidates[0]]*attempts][:attempts]
         return {f'attempt_{j}': c.grid.tolist() for j, c in enumerate(chosen, 1)}
-    return {name: [entry(name, i, candidates) for i, candidates in enumerate(questions)] for name, questions in ranked.items()}
+    def entries(name, questions): return [entry(name, i, candidates) for i, candidates in enumerate(questions)]
+    return {name: entries(name, questions) for name, questions in ranked.items()}
