@@ -56,7 +56,7 @@ def read_json(path:Path)->dict:
     if not isinstance(values, dict): raise ValueError(f'{path} should hold a JSON object, got {type(values).__name__}')
     return values
 
-# %% ../nbs/19a_checkpoints.ipynb #c6ab5ed6
+# %% ../nbs/19a_checkpoints.ipynb #e1d71237
 FORMAT = 1  # of checkpoint directories; to be raised when their content changes
 
 def save_checkpoint(
@@ -71,7 +71,9 @@ def save_checkpoint(
     with whole(target) as part:
         part.mkdir()
         with state.averaged() as model:
-            save_file({name: value.detach().contiguous() for name, value in model.state_dict().items()}, part / 'model.safetensors')
+            weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+            try: save_file(weights, part / 'model.safetensors')
+            except SafetensorError as error: raise OSError(f'{target} cannot be written, is the disk full? ({error})') from error
         save_state(state, part / 'state.pt')
         write_json({'format': FORMAT, 'version': hrm_lit.__version__, 'step': state.step} | to_dict(recipe), part / 'config.json')
     for old in sorted(target.parent.glob('step_*'))[:-keep]: discard(old)

@@ -258,7 +258,7 @@ def build(words:list[str])->int:
     print(f'{args.out}: {len(train):,} training and {len(data.test):,} test puzzles of {args.task}')
     return 0
 
-# %% ../nbs/20_cli.ipynb #5132c250
+# %% ../nbs/20_cli.ipynb #e2ae7416
 COMMANDS = {'train': (train, Train), 'eval': (eval_, Eval), 'solve': (solve, Solve), 'recipes': (list_recipes, Recipes), 'build': (build, Build)}
 
 def usage()->str:
@@ -278,6 +278,9 @@ def main(
         elif command == '--version': print(hrm_lit.__version__)
         elif command in COMMANDS: return COMMANDS[command][0](words)
         else: raise ValueError(f'there is no command {command!r}; expected one of {", ".join(COMMANDS)}')
+    except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, FloatingPointError, OSError) as error:
         print(f'hrm_lit: {(str(error).splitlines() or [type(error).__name__])[0]}', file=sys.stderr)
         return 2

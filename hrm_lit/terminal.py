@@ -70,13 +70,13 @@ def describe(
     halting = 'halting probability, segment by segment: ' + ' '.join(f'{p:.1%}' for p in thought.halting)
     return '\n'.join(side_by_side(panels, width) + textwrap.wrap(halting, width) + ['', verdict(thought)])
 
-# %% ../nbs/19c_terminal.ipynb #cd9cef3c
+# %% ../nbs/19c_terminal.ipynb #f633969a
 def read_puzzle(
     text:str,  # a board, or the name of a file that holds one
 )->np.ndarray:  # (side, side) digits, 0 where blank
     "A board from the command line; its clues must not contradict each other."
     is_file = len(text) < 256 and Path(text).is_file()
-    try: board = parse_board(Path(text).read_text() if is_file else text)
+    try: board = parse_board(Path(text).read_text(encoding='utf-8-sig') if is_file else text)
     except ValueError as error: raise ValueError(f'{text}: {error}' if is_file else f'{text!r} is neither a file nor a board: {error}') from error
     check_clues(board)
     return board

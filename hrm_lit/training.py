@@ -145,7 +145,7 @@ def fit(
             yield {'step': state.step, 'lr': state.optimizer.param_groups[0]['lr']} | row
             sums, since = {}, state.step
 
-# %% ../nbs/14_training.ipynb #cf187cc8
+# %% ../nbs/14_training.ipynb #c57c367a
 STATE_FORMAT = 1  # of files written by `save_state`; to be raised when their content changes
 
 def state_contents(
@@ -173,6 +173,7 @@ def save_state(
     try:
         with open(part, 'wb') as file: torch.save(state_contents(state), file), file.flush(), os.fsync(file.fileno())
         os.replace(part, path)
+    except RuntimeError as error: raise OSError(f'{path} cannot be written, is the disk full? ({error})') from error
     finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/14_training.ipynb #e3645939
