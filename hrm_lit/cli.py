@@ -5,15 +5,18 @@
 # %% auto #0
 __all__ = ['Folder', 'OFFICIAL', 'PLACE', 'Rule', 'COMMANDS', 'parse', 'given', 'Train', 'train_options', 'affordable',
            'reachable', 'train', 'Eval', 'choose', 'scores', 'eval_', 'Solve', 'solve', 'Recipes', 'list_recipes',
-           'Build', 'multiplied', 'build', 'usage', 'main']
+           'Build', 'build', 'usage', 'main']
 
-# %% ../nbs/20_cli.ipynb #dac21b87
+# %% ../nbs/20_cli.ipynb #ceb9422f
+import io
 import json
 import math
+import os
 import shlex
 import shutil
 import sys
 import textwrap
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
@@ -23,6 +26,7 @@ import tyro
 from tyro.conf import Positional, arg
 import hrm_lit
 from .puzzles import Puzzles, save_puzzles
+from .batches import multiplied
 from .model import ModelConfig, segment_flops
 from .halting import QLearning
 from .training import TrainConfig, pick_device
@@ -32,7 +36,7 @@ from .checkpoints import load_checkpoint, read_json, recipe_in, whole, write_jso
 from .runs import check_run, train_run
 from .terminal import describe, read_puzzle
 
-# %% ../nbs/20_cli.ipynb #659451d9
+# %% ../nbs/20_cli.ipynb #bdd3ec9b
 Folder = Annotated[Path|None, arg(metavar='DIR', help_behavior_hint='')]
 OFFICIAL = 'which recipe an official file without all_config.yaml holds'
 PLACE = 'run directory, checkpoint in it, or an official file'
@@ -43,9 +47,17 @@ def parse(
     command:str,  # for the help
     **default,  # default=..., an instance whose values are the defaults
 ):  # instance of `kind`
-    "Options as a dataclass; tyro prints help or what is wrong, and raises SystemExit."
+    "Options as a dataclass; tyro prints help and leaves by SystemExit, what is wrong becomes a ValueError of one line."
     if {'-h', '--help'} & set(words): words = ['--help']  # tyro leaves out of the help what was typed before it
-    return tyro.cli(kind, args=words, prog=f'hrm_lit {command}', config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff), **default)
+    settings = dict(prog=f'hrm_lit {command}', config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+    try:
+        with redirect_stderr(io.StringIO()) as said: return tyro.cli(kind, args=words, **settings, **default)
+    except SystemExit as done:
+        if not done.code: raise
+        lines = [line.strip('│ ') for line in said.getvalue().splitlines()]  # tyro draws a box: title, rule, message, rule, hint
+        rules = [i for i, line in enumerate(lines) if len(line) > 3 and set(line[-3:]) <= set('─-╮')]
+        text = ' '.join(filter(None, lines[rules[0] + 1:(rules + [None])[1]])) if rules else said.getvalue()
+        raise ValueError(f'{text} (hrm_lit {command} --help explains the options)') from done
 
 def given(words:list[str])->set[str]:
     "The options among some words, e.g. {'--batch-size'}."
@@ -152,7 +164,7 @@ def choose(
     few = replace(test, inputs=test.inputs[rows], labels=test.labels[rows], puzzle_ids=test.example_ids[rows], puzzle_indices=offsets, group_indices=offsets)
     return few, None if ratings is None else ratings[rows]
 
-# %% ../nbs/20_cli.ipynb #777207f3
+# %% ../nbs/20_cli.ipynb #199ca699
 def scores(
     found:Evaluation,  # from `evaluate`
     ratings:np.ndarray|None,  # difficulty of each puzzle, if known
@@ -166,10 +178,13 @@ def scores(
 def eval_(words:list[str])->int:
     "`hrm_lit eval CHECKPOINT`"
     args = parse(Eval, words, 'eval')
-    if args.json and not args.json.parent.is_dir(): raise ValueError(f'--json {args.json}: expected a file in a directory that exists')
+    if args.json and (args.json.is_dir() or not args.json.parent.is_dir()): raise ValueError(f'--json {args.json}: expected a file in a directory that exists')
     device = pick_device(args.device)
     made = load_checkpoint(args.checkpoint, device, args.recipe)
     generated = made.recipe.data.task in ('sudoku-4x4', 'sudoku-6x6') and args.data is None
+    record = made.path.parent.parent / 'run.json'
+    if generated and record.exists() and '--data' in str(read_json(record).get('sessions')):  # the generated boards may hold its training grids
+        raise ValueError(f'{made.path} was trained on boards of its own: say which with --data DIR')
     data = load_data(made.recipe.data if generated else replace(made.recipe.data, test_size=0), args.data)
     puzzles, table = fitted(made.recipe, data).model.num_puzzles, made.recipe.model.num_puzzles
     if made.recipe.model.puzzle_ndim and puzzles > table: raise ValueError(f'the checkpoint has a table of {table} puzzles, the data have {puzzles}')
@@ -217,7 +232,7 @@ def list_recipes(words:list[str])->int:
     print('\nplan: updates of a segment; grad: the last updates, which carry gradient; segm.: segments at most;\nGFLOP: a training step of one puzzle')
     return 0
 
-# %% ../nbs/20_cli.ipynb #2ca2598b
+# %% ../nbs/20_cli.ipynb #b4482819
 @dataclass(frozen=True)
 class Build:
     "Write a Sudoku dataset in the file format of the official repositories."
@@ -228,20 +243,6 @@ class Build:
     test_size:Annotated[int|None, arg(metavar='INT', help_behavior_hint='')] = None  # test puzzles, 0: all there are; as in the recipe unless given, for sudoku-extreme all
     data_seed:int = 0  # of generated boards, of the choice of puzzles and of the copies
     num_aug:int = 0  # augmented copies of each training puzzle
-
-def multiplied(
-    puzzles:Puzzles,  # one example each
-    augment,  # (inputs, labels, generator) -> (inputs, labels)
-    copies:int,  # augmented copies of each
-    seed:int=0,  # of the copies
-)->Puzzles:  # a group per original: itself, then its copies
-    "Augmentation written out, as upstream stores it."
-    generator, repeats = torch.Generator().manual_seed(seed), copies + 1
-    inputs, labels = (torch.from_numpy(a.astype(np.int64)).repeat_interleave(repeats, 0) for a in (puzzles.inputs, puzzles.labels))
-    copied = torch.arange(len(inputs))[:, None] % repeats > 0
-    inputs, labels = (torch.where(copied, new, old).numpy().astype(np.uint8) for old, new in zip((inputs, labels), augment(inputs, labels, generator)))
-    each = np.arange(len(inputs) + 1, dtype=np.int32)
-    return replace(puzzles, inputs=inputs, labels=labels, puzzle_ids=np.zeros(len(inputs), np.int32), puzzle_indices=each, group_indices=each[::repeats])
 
 def build(words:list[str])->int:
     "`hrm_lit build OUT`"

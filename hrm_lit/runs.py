@@ -43,7 +43,7 @@ def provenance(
     return dict(started=time.strftime('%Y-%m-%d %H:%M:%S'), command=command, commit=commit, hrm_lit=hrm_lit.__version__, torch=torch.__version__,
                 python=platform.python_version(), device=str(device), hardware=hardware)
 
-# %% ../nbs/19b_runs.ipynb #7d36e232
+# %% ../nbs/19b_runs.ipynb #221f4bd5
 RUN_FILES = ('run.json', 'metrics.jsonl', 'learning_curve.png', 'checkpoints')
 
 def check_run(
@@ -56,6 +56,7 @@ def check_run(
     if resume and overwrite: raise ValueError('--resume and --overwrite exclude each other: expected at most one of them')
     if run.exists() and not run.is_dir(): raise ValueError(f'{run} should be a directory, got a file')
     if resume and not (run / 'run.json').exists(): raise ValueError(f'{run} holds no run to resume')
+    if resume and not any((run / 'checkpoints').glob('step_*')): raise ValueError(f'{run} stopped before its first checkpoint: --overwrite starts anew')
     if used and not (resume or overwrite):
         raise ValueError(f'{run} holds a run already: --resume continues it, --overwrite replaces it, --out DIR goes elsewhere')
 
