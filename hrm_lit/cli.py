@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Folder', 'OFFICIAL', 'PLACE', 'Rule', 'COMMANDS', 'parse', 'given', 'Train', 'train_options', 'affordable',
-           'reachable', 'train', 'Eval', 'choose', 'scores', 'eval_', 'Solve', 'solve', 'Recipes', 'list_recipes',
-           'Build', 'build', 'usage', 'main']
+           'reachable', 'train', 'Eval', 'eval_', 'Solve', 'solve', 'Recipes', 'list_recipes', 'Build', 'build',
+           'usage', 'main']
 
-# %% ../nbs/20_cli.ipynb #ceb9422f
+# %% ../nbs/20_cli.ipynb #cc9c87e8
 import io
 import json
 import math
@@ -30,7 +30,7 @@ from .batches import multiplied
 from .model import ModelConfig, segment_flops
 from .halting import QLearning
 from .training import TrainConfig, pick_device
-from .evaluation import Evaluation, by_difficulty, evaluate, if_halted, solve_sudoku
+from .evaluation import choose, evaluate, scores, solve_sudoku
 from .recipes import DataConfig, Recipe, find_recipe, fitted, load_data, recipe_rows, recipes
 from .checkpoints import load_checkpoint, read_json, recipe_in, whole, write_json
 from .runs import check_run, train_run
@@ -137,7 +137,7 @@ def train(words:list[str])->int:
     print(f'{last}\n{args.run / "learning_curve.png"}\nnext: hrm_lit solve {args.run} PUZZLE, or hrm_lit eval {args.run}')
     return 0
 
-# %% ../nbs/20_cli.ipynb #f579b4e4
+# %% ../nbs/20_cli.ipynb #35168088
 @dataclass(frozen=True)
 class Eval:
     "Score a checkpoint on held-out puzzles, after each segment and by difficulty where it is known."
@@ -150,31 +150,7 @@ class Eval:
     recipe:Annotated[str|None, arg(metavar='RECIPE', help=OFFICIAL, help_behavior_hint='')] = None
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # also write the numbers into this file
 
-def choose(
-    test:Puzzles,  # all test puzzles
-    ratings:np.ndarray|None,  # of each, if known
-    limit:int,  # how many to take; 0: all
-    seed:int=0,  # of the choice
-)->tuple[Puzzles, np.ndarray|None]:
-    "A random choice of `limit` puzzles with one example each, in order."
-    if not 0 <= limit <= len(test): raise ValueError(f'--limit must be in 0..{len(test)}, got {limit}')
-    if limit == 0: return test, ratings
-    rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:limit])
-    offsets = np.arange(limit + 1, dtype=np.int32)
-    few = replace(test, inputs=test.inputs[rows], labels=test.labels[rows], puzzle_ids=test.example_ids[rows], puzzle_indices=offsets, group_indices=offsets)
-    return few, None if ratings is None else ratings[rows]
-
-# %% ../nbs/20_cli.ipynb #199ca699
-def scores(
-    found:Evaluation,  # from `evaluate`
-    ratings:np.ndarray|None,  # difficulty of each puzzle, if known
-)->dict:  # plain values
-    "The numbers that `hrm_lit eval` prints and writes."
-    accuracy, mean = if_halted(found)
-    classes = [] if ratings is None else by_difficulty(found.solved[:, -1], ratings)
-    return dict(puzzles=len(found.solved), exact=found.exact.tolist(), cells=found.cells.mean(0).tolist(), halted_exact=accuracy, halted_segments=mean,
-                by_rating=[(edge, count, float(exact)) for edge, count, exact in classes])
-
+# %% ../nbs/20_cli.ipynb #b28a2a59
 def eval_(words:list[str])->int:
     "`hrm_lit eval CHECKPOINT`"
     args = parse(Eval, words, 'eval')
