@@ -80,7 +80,7 @@ recipes = {
         Correctness(16)),
 }
 
-# %% ../nbs/18_recipes.ipynb #a16ccc49
+# %% ../nbs/18_recipes.ipynb #17c3cefb
 SMALL = dict(hidden_size=64, num_heads=4, layers=2, H_cycles=2, L_cycles=2, positions='grid', puzzle_ndim=0)
 SUDOKU4 = dict(vocab_size=6, seq_len=16, box=(2, 2))
 SUDOKU6 = dict(vocab_size=8, seq_len=36, box=(2, 3))
@@ -93,7 +93,7 @@ recipes |= {
     'hrm-sudoku-4x4': Recipe(ModelConfig(**SMALL, **SUDOKU4), QLearning(4), SMALL_TRAIN, BOARDS4),
     'trm-sudoku-4x4': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU4), Correctness(4),
         replace(SMALL_TRAIN, steps=1500), BOARDS4),
-    'hrm-sudoku-6x6': Recipe(ModelConfig(**SMALL, **SUDOKU6), QLearning(8), SMALL_TRAIN, BOARDS6),
+    'hrm-sudoku-6x6': Recipe(ModelConfig(**SMALL, **SUDOKU6), QLearning(8, exploration=0.5), SMALL_TRAIN, BOARDS6),
     'trm-sudoku-6x6': Recipe(ModelConfig(wiring='trm', **SMALL, **SUDOKU6), Correctness(8),
         replace(SMALL_TRAIN, steps=4000), BOARDS6),
 }
