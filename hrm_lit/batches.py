@@ -75,7 +75,7 @@ def total_steps(
     "Optimizer steps of a run, counted as upstream counts them."
     return int(epochs*puzzles.num_groups*puzzles.mean_examples/batch_size)
 
-# %% ../nbs/06_batches.ipynb #42e718cb
+# %% ../nbs/06_batches.ipynb #382914cc
 class Batches:
     "An endless stream of training batches in which `batches[step]` depends on seed and step alone."
     def __init__(self,
@@ -94,8 +94,7 @@ class Batches:
         self.epochs = epochs_per_pass or -(-100*batch_size//int(puzzles.num_groups*puzzles.mean_examples))
         self.sizes = np.diff(puzzles.puzzle_indices)  # examples of each puzzle
         self._check_size(given=epochs_per_pass is not None)
-        arrays = puzzles.inputs, puzzles.labels, puzzles.example_ids
-        self.inputs, self.labels, self.ids = (torch.from_numpy(a).to(device) for a in arrays)
+        self.device, self.arrays = torch.device(device), _on_device(puzzles, device)
         self.generator = torch.Generator(device)
         self.ends, self.current = [0], (0, [])  # the step after each pass so far; the pass at hand and its batches
 
@@ -127,16 +126,20 @@ class Batches:
         step:int,  # 0, 1, ...
     )->dict:       # inputs and labels (B, S), puzzle_ids (B,), all int64 on the device
         "The batch of `step`."
-        rows = torch.from_numpy(self.examples(step).astype(np.int64)).to(self.inputs.device)
-        inputs, labels = self.inputs[rows].long(), self.labels[rows].long()
-        if self.augment is not None:
-            mixed = np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)
-            inputs, labels = self.augment(inputs, labels, self.generator.manual_seed(int(mixed[0])))
-        if self.puzzles.ignore_label_id is not None:
-            labels = labels.masked_fill(labels == self.puzzles.ignore_label_id, IGNORE)
-        return dict(inputs=inputs, labels=labels, puzzle_ids=self.ids[rows].long())
+        rows = torch.from_numpy(self.examples(step).astype(np.int64)).to(self.device)
+        mixed = np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)
+        self.generator.manual_seed(int(mixed[0]))
+        inputs, labels, ids = self.puzzles.gather(self.arrays, rows, self.generator)
+        if self.augment is not None: inputs, labels = self.augment(inputs, labels, self.generator)
+        return dict(inputs=inputs, labels=_masked(self.puzzles, labels), puzzle_ids=ids)
 
-# %% ../nbs/06_batches.ipynb #bfeab1fa
+def _on_device(puzzles, device): return {name: torch.from_numpy(values).to(device) for name, values in puzzles.arrays().items()}
+
+def _masked(puzzles, labels):
+    "Labels with the ignored token turned into -100."
+    return labels if puzzles.ignore_label_id is None else labels.masked_fill(labels == puzzles.ignore_label_id, IGNORE)
+
+# %% ../nbs/06_batches.ipynb #08c35c72
 def eval_batches(
     puzzles:Puzzles,  # what to evaluate on
     batch_size:int,   # B, rows of every batch
@@ -144,18 +147,16 @@ def eval_batches(
 ):                    # yields dictionaries like those of `Batches`
     "Every example once, in order; padding rows (labels -100) fill the last batch."
     require(batch_size > 0, f'batch_size must be at least 1, got {batch_size}')
-    ids = puzzles.example_ids
+    arrays = _on_device(puzzles, device)
     for start in range(0, len(puzzles), batch_size):
-        rows = slice(start, start + batch_size)
-        batch = dict(inputs=(puzzles.inputs[rows], puzzles.pad_id), labels=(puzzles.masked_labels(rows), IGNORE),
-                     puzzle_ids=(ids[rows], puzzles.blank_id))
-        yield {name: _fill_up(values, padding, batch_size).to(device) for name, (values, padding) in batch.items()}
+        rows = torch.arange(start, min(start + batch_size, len(puzzles)), device=device)
+        inputs, labels, ids = puzzles.gather(arrays, rows)
+        batch = dict(inputs=(inputs, puzzles.pad_id), labels=(_masked(puzzles, labels), IGNORE), puzzle_ids=(ids, puzzles.blank_id))
+        yield {name: _fill_up(values, padding, batch_size) for name, (values, padding) in batch.items()}
 
 def _fill_up(values, padding, rows):
-    "The values as an int64 tensor with `rows` rows, those that were missing full of `padding`."
-    full = torch.full((rows, *values.shape[1:]), padding)
-    full[:len(values)] = torch.from_numpy(values.astype(np.int64))
-    return full
+    "The values with as many rows of `padding` as are missing."
+    return torch.cat([values, values.new_full((rows - len(values), *values.shape[1:]), padding)])
 
 # %% ../nbs/06_batches.ipynb #328b09e0
 def multiplied(

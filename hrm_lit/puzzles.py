@@ -7,9 +7,9 @@ __all__ = ['PALETTE', 'PAD', 'BLANK', 'INK', 'GIVEN', 'CHANGED', 'WRONG', 'DIGIT
            'MAZE_COLOURS', 'IGNORE', 'FILES', 'KEYS', 'require', 'as_grid', 'show_grid', 'show_grids', 'as_integers',
            'Puzzles', 'save_puzzles', 'load_puzzles']
 
-# %% ../nbs/01_puzzles.ipynb #640e5637
+# %% ../nbs/01_puzzles.ipynb #19e60e50
 import json, os, tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -169,7 +169,7 @@ def _check_fit(p):
     require(len(p.names) in (0, p.num_puzzles),
             f'names must be empty or name all {p.num_puzzles} puzzle ids, got {len(p.names)}')
 
-# %% ../nbs/01_puzzles.ipynb #219f9b0c
+# %% ../nbs/01_puzzles.ipynb #a981e29a
 @dataclass(frozen=True, eq=False)
 class Puzzles:
     "Examples gathered into puzzles, and puzzles into groups, as the published datasets store them."
@@ -211,6 +211,25 @@ class Puzzles:
         "Labels with the ignored token turned into -100."
         labels = self.labels[rows].astype(np.int64)
         return labels if self.ignore_label_id is None else np.where(labels == self.ignore_label_id, IGNORE, labels)
+
+    def some(self,
+        rows:np.ndarray,  # numbers of the examples to keep, in any order
+    )->'Puzzles':
+        "A choice of examples, each a puzzle and a group of its own, with the ids and names they had."
+        offsets, ids = np.arange(len(rows) + 1, dtype=np.int32), self.example_ids[rows]
+        return replace(self, inputs=self.inputs[rows], labels=self.labels[rows], puzzle_ids=ids, puzzle_indices=offsets, group_indices=offsets)
+
+    def arrays(self)->dict[str,np.ndarray]:
+        "What `gather` needs; whoever makes batches puts it on a device once."
+        return dict(inputs=self.inputs, labels=self.labels, ids=self.example_ids)
+
+    def gather(self,
+        arrays:dict,     # `arrays()` as tensors
+        rows,            # (B,) int64 tensor on their device, numbers of examples
+        generator=None,  # torch.Generator, for sets whose examples are drawn; here nothing is
+    )->tuple:            # inputs and labels (B, S), ids (B,), int64
+        "The tokens and puzzle ids of some examples."
+        return tuple(arrays[name][rows].long() for name in ('inputs', 'labels', 'ids'))
 
     @classmethod
     def from_pairs(cls,

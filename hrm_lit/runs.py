@@ -6,7 +6,7 @@
 __all__ = ['RUN_FILES', 'FREE', 'provenance', 'check_run', 'same_recipe', 'read_rows', 'continue_run', 'Stopped', 'Stoppable',
            'reading', 'task', 'train_run']
 
-# %% ../nbs/19b_runs.ipynb #155090f3
+# %% ../nbs/19b_runs.ipynb #b9553d14
 import json
 import os
 import platform
@@ -21,11 +21,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 import hrm_lit
+from .domains import Data, find_domain
 from .batches import Batches
 from .model import Reasoner, parameter_count
 from .training import TrainState, fit, learning_curve, load_state
 from .evaluation import evaluate
-from .recipes import Data, Recipe, fitted, to_dict
+from .recipes import Recipe, fitted, to_dict
 from .checkpoints import discard, find_checkpoint, read_json, recipe_in, save_checkpoint, whole, write_json
 
 # %% ../nbs/19b_runs.ipynb #db17e86f
@@ -128,7 +129,7 @@ class Stoppable:
         self.before(step)
         return self.batches[step]
 
-# %% ../nbs/19b_runs.ipynb #fe0ba228
+# %% ../nbs/19b_runs.ipynb #fbc285ef
 def reading(row:dict)->str:
     "What the bar says about a row of `fit`."
     return f"loss {row['lm_loss']:.3f}" + (f", {row['exact_accuracy']:.0%} exact, {row['steps']:.1f} segments" if row['count'] else '')
@@ -140,10 +141,9 @@ def task(
     device:torch.device,
 )->str:
     "What is being learnt, in a line."
-    thing = 'boards' if recipe.data.task.startswith('sudoku') else 'puzzles'
-    return f'{name}: {len(data.train):,} {thing}, {parameter_count(recipe.model):,} parameters, {device}'
+    return f'{name}: {len(data.train):,} {find_domain(recipe.data.task).thing}, {parameter_count(recipe.model):,} parameters, {device}'
 
-# %% ../nbs/19b_runs.ipynb #46f05f82
+# %% ../nbs/19b_runs.ipynb #fb5f561e
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -157,7 +157,7 @@ def train_run(
 )->Path:  # the last checkpoint
     "Train, evaluate and save; Ctrl-C saves before it leaves."
     run, device, recipe = Path(run), torch.device(device), fitted(recipe, data)
-    cfg = recipe.train
+    cfg, valid = recipe.train, find_domain(recipe.data.task).valid
     check_run(run, resume, overwrite)
     batches = Batches(data.train, cfg.batch_size, cfg.seed, data.augment, device)
     torch.manual_seed(cfg.seed)
@@ -180,16 +180,17 @@ def train_run(
         try:
             for row in fit(state, stoppable, recipe.halting, cfg):
                 if due(evaluated, cfg.eval_every):
-                    with state.averaged() as model: row['held_out'] = evaluate(model, data.test, recipe.halting.max_segments).exact[-1].item()
-                    evaluated = state.step
-                    say(f'step {state.step}: {row["held_out"]:.1%} of {len(data.test):,} held-out puzzles exact')
+                    with state.averaged() as model: found = evaluate(model, data.test, recipe.halting.max_segments, valid=valid)
+                    row['held_out'], evaluated = found.exact[-1].item(), state.step
+                    if valid: row['held_out_valid'] = found.valid[:, -1].mean().item()
+                    say(f'step {state.step}: {row["held_out"]:.1%} of {len(data.test):,} held-out puzzles exact' + (f', {row["held_out_valid"]:.1%} valid' if valid else ''))
                 rows.append(row), log.write(json.dumps(row) + '\n'), log.flush()
                 if due(saved, cfg.save_every):
-                    saved, checkpoint = state.step, save_checkpoint(run, state, recipe)
+                    saved, checkpoint = state.step, save_checkpoint(run, state, recipe, names=data.train.names)
                     with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)
                 bar.set_postfix_str(reading(row), refresh=False), move(state.step)
         except Stopped:
-            checkpoint = save_checkpoint(run, state, recipe)
+            checkpoint = save_checkpoint(run, state, recipe, names=data.train.names)
             tqdm.write(f'stopped after step {state.step} and saved; --resume (in Python resume=True) goes on from there', file=sys.stderr)
             raise
     return checkpoint

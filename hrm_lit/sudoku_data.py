@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'WANTED', 'grid_differences', 'boards_4x4', 'sudoku_4x4', 'sudoku_6x6', 'apply_symmetry', 'augment_sudoku',
-           'SudokuAugment', 'SudokuRows', 'read_csv', 'fetch_extreme', 'SudokuData', 'sudoku_extreme']
+           'SudokuAugment', 'SudokuRows', 'read_csv', 'fetch_csv', 'SudokuData', 'sudoku_extreme']
 
 # %% ../nbs/03c_sudoku_data.ipynb #1f814996
 import csv
@@ -206,22 +206,23 @@ def read_csv(
     require(kept > 0, f'{path}: expected boards' + (f' rated {min_rating} or more' if parts else '') + ', got none')
     return SudokuRows(*(np.concatenate(a)[:limit] for a in zip(*parts)))
 
-# %% ../nbs/03c_sudoku_data.ipynb #2c34cf7c
+# %% ../nbs/03c_sudoku_data.ipynb #be57e55f
 WANTED = f'train.csv and test.csv with the columns {",".join(COLUMNS)}'
 
-def fetch_extreme(
+def fetch_csv(
     name:str,       # 'train.csv' or 'test.csv'
     download=None,  # huggingface_hub's hf_hub_download unless given
+    repo:str='sapientinc/sudoku-extreme',  # dataset on the hub
 )->Path:            # where the file lies in the local cache
-    "Download one file of Sudoku-Extreme, or say what to do without a connection."
+    "Download one file of a published dataset, or say what to do without a connection."
     try:
         if download is None: from huggingface_hub import hf_hub_download as download
-        return Path(download(repo_id='sapientinc/sudoku-extreme', filename=name, repo_type='dataset'))
+        return Path(download(repo_id=repo, filename=name, repo_type='dataset'))
     except Exception as error:
-        raise ValueError(f'could not download {name} of sapientinc/sudoku-extreme ({type(error).__name__}). '
+        raise ValueError(f'could not download {name} of {repo} ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #d06b7258
+# %% ../nbs/03c_sudoku_data.ipynb #854b1e68
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles
@@ -241,7 +242,7 @@ def sudoku_extreme(
     test_size:int=0,       # test boards drawn from test.csv, at most; 0 takes all
     seed:int=0,            # of both choices
     min_rating:int=0,      # leave out easier rows, upstream's --min-difficulty
-    fetch=fetch_extreme,   # name -> path, used without a directory
+    fetch=fetch_csv,   # name -> path, used without a directory
 )->SudokuData:
     "Load Sudoku-Extreme, or any Sudokus in the same files."
     if data is not None and (Path(data)/'train'/'dataset.json').exists():
