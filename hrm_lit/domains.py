@@ -166,7 +166,7 @@ def sudoku(make:Callable|None=None, geometry=None)->Domain:
 
 domains |= {'sudoku-4x4': sudoku(sudoku_4x4, SUDOKU_4), 'sudoku-6x6': sudoku(sudoku_6x6, SUDOKU_6), 'sudoku-extreme': sudoku()}
 
-# %% ../nbs/05d_domains.ipynb #8ce9f009
+# %% ../nbs/05d_domains.ipynb #808b4aa5
 def load_maze(
     cfg:DataConfig,  # which mazes
     directory=None,  # train.csv and test.csv, or arrays; None: generate or download
@@ -192,7 +192,7 @@ def maze(make:Callable|None=None)->Domain:
     return Domain(partial(load_maze, make=make), read_maze, wrong_path, CHARACTERS.replace(' ', '.'), valid_paths,
                   colours=MAZE_COLOURS, thing='mazes', generated=make is not None)
 
-domains |= {'maze-small': maze(partial(maze_small, side=9, shortest=16)), 'maze-hard': maze()}
+domains |= {'maze-small': maze(partial(maze_small, side=7, shortest=10)), 'maze-hard': maze()}
 
 # %% ../nbs/05d_domains.ipynb #e8eec3fc
 def tasks_of(

@@ -79,10 +79,10 @@ recipes |= {
         replace(SMALL_TRAIN, steps=4000), BOARDS6),
 }
 
-# %% ../nbs/18_recipes.ipynb #fd29c7bf
+# %% ../nbs/18_recipes.ipynb #50c3632d
 recipes |= {
-    'maze-small': Recipe(ModelConfig(wiring='trm', **SMALL, vocab_size=6, seq_len=81, box=(1, 9)), Correctness(8),
-        replace(SMALL_TRAIN, steps=3000), DataConfig('maze-small', 2000, 500)),
+    'maze-small': Recipe(ModelConfig(wiring='trm', **SMALL | dict(positions='rope'), vocab_size=6, seq_len=49), Correctness(8),
+        replace(SMALL_TRAIN, steps=5000, eval_every=500, save_every=500), DataConfig('maze-small', 2000, 500)),
     'arc-mini': Recipe(ModelConfig(wiring='trm', **SMALL | dict(puzzle_ndim=64), vocab_size=12, seq_len=36, box=(1, 6)), Correctness(8),
         replace(SMALL_TRAIN, steps=2000, puzzle_lr=1e-2, puzzle_weight_decay=0.1), DataConfig('arc-mini', 0, 0, num_aug=60)),
 }
