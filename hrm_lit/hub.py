@@ -6,7 +6,8 @@
 __all__ = ['WEIGHTS', 'TRAINING', 'CLASSES', 'Address', 'parse_address', 'listed', 'choose_file', 'answered', 'explained',
            'files_there', 'fetch_checkpoint', 'local', 'official_config', 'read_training', 'read_checkpoint', 'convert']
 
-# %% ../nbs/19d_hub.ipynb #06496f42
+# %% ../nbs/19d_hub.ipynb #2431de3d
+import json
 import math
 import re
 from dataclasses import replace
@@ -23,7 +24,7 @@ from .model import Reasoner
 from .training import TrainConfig
 from .recipes import Recipe, find_recipe, to_dict
 from .official import load_official, official_recipe, read_official, to_official
-from .checkpoints import FORMAT, Checkpoint, find_checkpoint, load_checkpoint, recipe_in, whole, write_json
+from .checkpoints import FORMAT, NAMES, Checkpoint, find_checkpoint, load_checkpoint, read_names, recipe_in, whole, write_json
 
 # %% ../nbs/19d_hub.ipynb #5b0d597c
 class Address(NamedTuple):
@@ -162,7 +163,7 @@ def official_config(
     return dict(arch=arch, data_path=place, data_paths=[place], epochs=epochs, ema=train.ema > 0, ema_rate=train.ema or 0.999,
                 **{theirs: getattr(train, ours) for theirs, ours in TRAINING.items()}, hrm_lit=to_dict(recipe))
 
-# %% ../nbs/19d_hub.ipynb #5fb6806c
+# %% ../nbs/19d_hub.ipynb #ea642e2d
 def read_training(
     values:dict,  # content of all_config.yaml
     train:TrainConfig,  # what it does not say
@@ -191,9 +192,10 @@ def read_checkpoint(
         raise ValueError(f'{beside}: arch and hrm_lit contradict each other; remove hrm_lit from it')
     if described is None: made = replace(made, train=read_training(values, made.train))
     step = int(path.name[5:]) if re.fullmatch(r'step_\d+', path.name) else None
-    return Checkpoint(model.to(device).eval(), made, path, step)
+    names = read_names(path.with_name(NAMES), made.model.num_puzzles) if path.with_name(NAMES).exists() else ()
+    return Checkpoint(model.to(device).eval(), made, path, step, names)
 
-# %% ../nbs/19d_hub.ipynb #08e4458b
+# %% ../nbs/19d_hub.ipynb #4179823c
 def convert(
     source:str|Path,  # path of a checkpoint of either kind, or address on the hub
     target:str|Path,  # directory to make; it must not exist
@@ -220,5 +222,6 @@ def convert(
             torch.save(weights, part / name) if official else save_file(weights, part / 'model.safetensors')
             if official: (part / 'all_config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
             else: write_json(config, part / 'config.json')
+            if made.names: (part / NAMES).write_text(json.dumps(made.names))
     except (RuntimeError, SafetensorError) as error: raise OSError(f'{target} cannot be written, is the disk full? ({error})') from error
     return target / name if official else target

@@ -126,7 +126,7 @@ def to_official(
     if lost: raise ValueError(f'upstream has no {name} with {" and ".join(lost)}')
     return {key: value.detach().clone() for key, value in own.items()}, arch
 
-# %% ../nbs/19_official.ipynb #f96b06fb
+# %% ../nbs/19_official.ipynb #e797b06b
 def read_official(
     path:str|Path,  # a file written by torch.save, or .safetensors
 )->dict:  # state dict
@@ -138,6 +138,7 @@ def read_official(
     except Exception as error:  # a file of another kind may raise anything; PyTorch's advice would be to trust it
         raise ValueError(f'{path} cannot be read as a state dict, it is truncated or of another kind '
                          f'({type(error).__name__})') from error
+    if isinstance(values, dict) and isinstance(values.get('model'), dict): values = values['model']  # some forks save the optimizer beside it
     if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
         raise ValueError(f'{path} should hold a dict of tensors, got {type(values).__name__}')
     return strip_prefixes(values)
