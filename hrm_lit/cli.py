@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'Recipes', 'list_recipes', 'Build', 'build', 'Convert', 'convert_', 'use', 'usage', 'main']
 
-# %% ../nbs/20_cli.ipynb #f4c52135
+# %% ../nbs/20_cli.ipynb #45ac93c1
 import importlib.util
 import os
+import signal
 import sys
 import textwrap
 from dataclasses import dataclass, replace
@@ -95,7 +96,7 @@ def convert_(words:list[str])->int:
     print(f'{made}\nnext: hrm_lit eval {made}')
     return 0
 
-# %% ../nbs/20_cli.ipynb #9ddc2a64
+# %% ../nbs/20_cli.ipynb #dfac6501
 COMMANDS = {'train': (train, Train), 'eval': (eval_, Eval), 'solve': (solve_, Solve), 'convert': (convert_, Convert),
             'recipes': (list_recipes, Recipes), 'build': (build, Build)}
 
@@ -104,8 +105,9 @@ def use(
 )->None:
     "Run a file before the command, so that its puzzles and recipes are known."
     if not Path(path).is_file(): raise ValueError(f'--use {path}: expected a Python file that adds to hrm_lit.domains.domains and hrm_lit.recipes.recipes, there is none')
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    spec = importlib.util.spec_from_file_location(f'used_{Path(path).stem}', path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look for their module there
+    spec.loader.exec_module(module)
 
 def usage()->str:
     "What `hrm_lit --help` prints."
@@ -117,14 +119,18 @@ def usage()->str:
 
 def main(
     argv:list[str]|None=None,  # words after `hrm_lit`; those of the process unless given
-)->int:  # exit status: 0; 2 for input that makes no sense; 130 after Ctrl-C
+)->int:  # exit status: 0; 2 for input that makes no sense; 130 after Ctrl-C, 143 after SIGTERM
     "Run a command; bad input is said on stderr, without a traceback."
     command, *words = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
     try:
-        if command == '--use' and words: use(words[0]), words.pop(0)
-        if command == '--use': command, *words = words or ['--help']
+        start = ('hrm_lit',)
+        if command == '--use':
+            if not words: raise ValueError('--use: expected a Python file')
+            use(words[0])
+            start, (command, *words) = ('hrm_lit', '--use', words[0]), words[1:] or ['--help']
         if command in ('-h', '--help'): print(usage())
         elif command == '--version': print(hrm_lit.__version__)
+        elif command == 'train': return train(words, start)
         elif command in COMMANDS: return COMMANDS[command][0](words)
         else: raise ValueError(f'there is no command {command!r}; expected one of {", ".join(COMMANDS)}')
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
@@ -134,5 +140,5 @@ def main(
         print(f'hrm_lit: {(str(error).splitlines() or [type(error).__name__])[0]}', file=sys.stderr)
         return 2
     except SystemExit as done: return done.code or 0  # tyro has printed help, or what is wrong
-    except KeyboardInterrupt: return 130
+    except KeyboardInterrupt as stopped: return 128 + getattr(stopped, 'number', signal.SIGINT)
     return 0

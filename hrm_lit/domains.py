@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['domains', 'DataConfig', 'Data', 'Domain', 'find_domain', 'load_data', 'in_arrays', 'load_arrays', 'sampled',
-           'need_sizes', 'load_sudoku', 'read_sudoku', 'wrong_sudoku', 'note_sudoku', 'sudoku', 'load_maze',
-           'read_maze', 'maze', 'tasks_of', 'arc_source', 'load_arc', 'read_arc', 'wrong_arc', 'arc']
+           'need_sizes', 'generated_by', 'read_marks', 'by_rules', 'load_sudoku', 'read_sudoku', 'wrong_sudoku',
+           'note_sudoku', 'sudoku', 'load_maze', 'read_maze', 'maze', 'tasks_of', 'arc_source', 'load_arc', 'read_arc',
+           'wrong_arc', 'arc']
 
 # %% ../nbs/05d_domains.ipynb #f3e22ee1
 import difflib
@@ -81,14 +82,14 @@ class Domain:
 
 domains = {}  # name -> Domain
 
-# %% ../nbs/05d_domains.ipynb #cc146e69
+# %% ../nbs/05d_domains.ipynb #23839f56
 def find_domain(
     name:str,  # e.g. 'sudoku-4x4'
 )->Domain:
     "A kind of puzzle by its name; a name that does not exist raises ValueError with the nearest one."
     if name in domains: return domains[name]
     near = ''.join(f', did you mean {n!r}?' for n in difflib.get_close_matches(name, domains, n=1))
-    raise ValueError(f'expected a task among {", ".join(sorted(domains))}, got {name!r}{near}')
+    raise ValueError(f'expected a task among {", ".join(sorted(domains))}, got {name!r}{near}; a puzzle of your own needs hrm_lit --use FILE.py')
 
 def load_data(
     cfg:DataConfig,  # which puzzles
@@ -115,6 +116,36 @@ def need_sizes(cfg:DataConfig):
     "Generated puzzles are as many as one asks for, so 0, all there are, means nothing."
     require(cfg.train_size and cfg.test_size, f'{cfg.task} is generated, train_size and test_size must be at least 1, '
                                               f'got {cfg.train_size} and {cfg.test_size}')
+
+# %% ../nbs/05d_domains.ipynb #46d35c32
+def generated_by(
+    make:Callable,  # DataConfig -> training set, test set and, if the puzzles differ in difficulty, a rating of each test puzzle
+    augment:Callable|None=None,  # (inputs, labels, generator) -> (inputs, labels)
+)->Callable:  # a `load`
+    "How to load puzzles that are made from a seed unless a directory has some."
+    def load(cfg, directory=None):
+        change = augment if cfg.augment else None
+        if directory is not None: return Data(*load_arrays(directory), change)
+        need_sizes(cfg)
+        train, test, *ratings = make(cfg)
+        return Data(train, test, change, *ratings)
+    return load
+
+def read_marks(
+    text:str,  # a character for each cell; white space is passed over
+    marks:str,  # the character of each token; the first, PAD's, may not be typed
+    cells:int,  # how many there must be
+)->np.ndarray:  # (cells,) tokens
+    "Read a puzzle by its marks."
+    said = ''.join(text.split())
+    require(len(said) == cells and set(said) <= set(marks[1:]), f'expected {cells} characters of {" ".join(marks[1:])}, got {said[:100]!r}, {len(said)} characters')
+    return np.array([marks.index(mark, 1) for mark in said], np.uint8)
+
+def by_rules(
+    wrong:Callable,  # (question, answer) -> '' if the answer is right
+)->Callable:  # a `valid`
+    "The same verdict for many answers."
+    return lambda questions, answers: np.array([not wrong(q, a) for q, a in zip(questions, answers)], bool)
 
 # %% ../nbs/05d_domains.ipynb #9ddbce18
 def load_sudoku(

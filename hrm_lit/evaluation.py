@@ -94,7 +94,7 @@ def if_halted(
     first = stop.argmax(1)
     return evaluation.solved[np.arange(len(first)), first].mean().item(), (first + 1).mean().item()
 
-# %% ../nbs/16_evaluation.ipynb #d0eb9462
+# %% ../nbs/16_evaluation.ipynb #703f36f6
 @dataclass(frozen=True)
 class Thought:
     "A puzzle as a model sees it, segment by segment."
@@ -111,6 +111,14 @@ class Thought:
     def solved(self)->bool:
         "Is the last answer right by the rules?"
         return not self.wrong
+
+    def show(self,
+        **options,  # for show_grids: columns, size, givens, wrong
+    )->None:
+        "Draw the question and the answer after each segment, cells that changed on shade."
+        shown = [self.question, *self.answers]
+        changed = [None, *(now != before for before, now in zip(shown, shown[1:]))]
+        self.domain.show(shown, ['puzzle', *(f'segment {m}' for m in range(1, len(shown)))], changed=changed, **options)
 
 # %% ../nbs/16_evaluation.ipynb #f9f1b915
 @torch.no_grad()
@@ -134,7 +142,7 @@ def think(
         answers.append(pred.logits[0].argmax(-1).cpu().numpy()), halting.append(pred.q_halt[0].sigmoid().item())
     return Thought(question, np.stack(answers), np.array(halting), domain)
 
-# %% ../nbs/16_evaluation.ipynb #df6ff7b2
+# %% ../nbs/16_evaluation.ipynb #a727a2c6
 def choose(
     test:Puzzles,  # all test puzzles
     ratings:np.ndarray|None,  # of each, if known
@@ -153,10 +161,10 @@ def scores(
 )->dict:  # plain values
     "The numbers that `hrm_lit eval` prints and writes."
     accuracy, mean = if_halted(found)
-    classes = [] if ratings is None else by_difficulty(found.solved[:, -1], ratings)
-    rules = {} if found.valid is None else {'valid': found.valid.mean(0).tolist()}
+    def by_rating(right): return [] if ratings is None else [(edge, count, float(share)) for edge, count, share in by_difficulty(right[:, -1], ratings)]
+    rules = {} if found.valid is None else {'valid': found.valid.mean(0).tolist(), 'valid_by_rating': by_rating(found.valid)}
     return dict(puzzles=len(found.solved), exact=found.exact.tolist(), **rules, cells=found.cells.mean(0).tolist(), halted_exact=accuracy, halted_segments=mean,
-                by_rating=[(edge, count, float(exact)) for edge, count, exact in classes])
+                by_rating=by_rating(found.solved))
 
 # %% ../nbs/16_evaluation.ipynb #0f4e7d79
 @torch.no_grad()

@@ -85,7 +85,7 @@ class Eval:
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # also write the numbers into this file
     submission:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # ARC: write the two attempts at each question into this file
 
-# %% ../nbs/19f_score_commands.ipynb #ee8b4877
+# %% ../nbs/19f_score_commands.ipynb #be601705
 def print_scores(found:dict):
     "The table of `hrm_lit eval`."
     shares = {'exact': 'exact', 'valid': 'right by the rules', 'cells': 'cells right'}
@@ -94,7 +94,8 @@ def print_scores(found:dict):
     for i, row in enumerate(zip(*(found[name] for name in shown)), 1):
         print(f'{i:7}' + ''.join(f'  {share:{max(8, len(shares[name]))}.2%}' for name, share in zip(shown, row)))
     print(f'\nstopping at the first segment with q_halt > 0: {found["halted_exact"]:.2%} exact after {found["halted_segments"]:.2f} segments on average')
-    for edge, count, exact in found['by_rating']: print(f'rating from {edge:3}: {exact:7.2%} of {count:,}')
+    for i, (edge, count, exact) in enumerate(found['by_rating']):
+        print(f'rating from {edge:3}: {exact:7.2%} of {count:,}' + (f', {found["valid_by_rating"][i][2]:7.2%} right by the rules' if 'valid' in found else ''))
 
 def print_votes(found:dict):
     "What `arc_scores` found, for eyes."

@@ -48,7 +48,7 @@ def given(words:list[str])->set[str]:
     "The options among some words, e.g. {'--batch-size'}."
     return {word.split('=')[0].replace('_', '-') for word in words if word.startswith('--')}
 
-# %% ../nbs/19e_train_command.ipynb #c007f35a
+# %% ../nbs/19e_train_command.ipynb #445779b7
 Rule = TypeVar('Rule')
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Train(Generic[Rule]):
     directory:Annotated[Folder, arg(name='data')] = None  # where the puzzles are; the small kinds need none, sudoku-extreme and maze-hard download their own
     out:Folder = None  # run directory; runs/RECIPE unless given
     device:str = 'auto'  # cpu, cuda or cuda:1; auto takes the first GPU, or else the CPU
-    resume:bool = False  # continue the run in that directory, with the options it began with
+    resume:bool = False  # continue the run in that directory, with the options it began with; or start it, if there is none
     overwrite:bool = False  # replace the run in that directory
     model:ModelConfig = field(default_factory=ModelConfig)
     halting:Rule = None
@@ -80,10 +80,12 @@ def train_options(
     named = next((word for word in words if word in recipes), 'hrm-sudoku-4x4')
     args = read(find_recipe(named))
     if args.name != named: args = read(find_recipe(args.name))
-    pick_device(args.device), check_run(args.run, args.resume, args.overwrite)  # before anything that takes long
-    return read(recipe_in(read_json(args.run / 'run.json'), args.run / 'run.json')) if args.resume else affordable(reachable(args, given(words)), given(words))
+    pick_device(args.device)
+    if check_run(args.run, args.resume, args.overwrite): return read(recipe_in(read_json(args.run / 'run.json'), args.run / 'run.json'))
+    if args.resume: print(f'{args.run} holds no run yet: starting one')
+    return affordable(reachable(args, given(words)), given(words))
 
-# %% ../nbs/19e_train_command.ipynb #59075d48
+# %% ../nbs/19e_train_command.ipynb #8b029790
 def affordable(
     args:Train,  # as typed
     typed:set[str]=frozenset(),  # options that were typed: those stay
@@ -108,16 +110,19 @@ def reachable(
     print(f'{steps} steps end before the warm-up of {warmup}: training with --warmup-steps {steps // 10} instead. --warmup-steps {warmup} trains as published.')
     return replace(args, train=replace(args.train, warmup_steps=steps // 10))
 
-def train(words:list[str])->int:
+def train(
+    words:list[str],  # what was typed after `train`
+    start:tuple=('hrm_lit',),  # what was typed before it, e.g. ('hrm_lit', '--use', 'my_puzzle.py'): needed again to go on
+)->int:  # exit status
     "`hrm_lit train RECIPE`"
     args = train_options(words)
     device = pick_device(args.device)
     print(f'{args.name} on {device} into {args.run}: preparing {args.data.task}')
     data = load_data(args.data, args.directory)
-    command = ['hrm_lit', 'train', *words]
+    command = [*start, 'train', *words]
     try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command))
     except KeyboardInterrupt:
         print('to go on: ' + shlex.join([word for word in command if word not in ('--overwrite', '--resume')] + ['--resume']))
         raise
-    print(f'{last}\n{args.run / "learning_curve.png"}\nnext: hrm_lit solve {args.run} PUZZLE, or hrm_lit eval {args.run}')
+    print(f'{last}\n{args.run / "learning_curve.png"}\nnext: {shlex.join(start)} solve {args.run} PUZZLE, or {shlex.join(start)} eval {args.run}')
     return 0

@@ -240,7 +240,7 @@ def pick_device(
     if wanted not in there: raise ValueError(f"device must be 'auto' or one of {there}, got {name!r}")
     return torch.device(wanted)
 
-# %% ../nbs/14_training.ipynb #2bf4462e
+# %% ../nbs/14_training.ipynb #fc3f3034
 def learning_curve(
     rows:list[dict],  # what `fit` yielded; some may have 'held_out', the exact accuracy on held-out puzzles
     path:str|Path|None=None,  # picture to write, e.g. a PNG; None: only return it
@@ -255,6 +255,8 @@ def learning_curve(
     draw(loss, rows, 'lm_loss', color='tab:red')
     draw(exact, finished, 'exact_accuracy', color='tab:red', label='training')
     if held_out: draw(exact, held_out, 'held_out', 'o-', ms=3, color='black', label='held out')
+    by_rule = [row for row in held_out if 'held_out_valid' in row]  # where more than the label is right
+    if by_rule: draw(exact, by_rule, 'held_out_valid', '--', lw=1, color='black', label='by the rules')
     draw(segments, finished, 'steps', color='tab:red')
     loss.set(xlabel='step', ylabel='loss of a puzzle')
     segments.set(xlabel='step', ylabel='segments of a puzzle', ylim=(0, None))

@@ -2,9 +2,9 @@
 from dataclasses import replace
 import numpy as np
 import torch
-from hrm_lit.puzzles import Puzzles, as_grid, require
+from hrm_lit.puzzles import Puzzles, as_grid
 from hrm_lit.symmetry import dihedral, random_relabellings, relabel
-from hrm_lit.domains import Data, DataConfig, Domain, domains, load_arrays, need_sizes
+from hrm_lit.domains import DataConfig, Domain, by_rules, domains, generated_by, read_marks
 from hrm_lit.recipes import recipes
 
 MARKS = '?.01'  # token 0 is PAD, 1 a blank cell, 2 the digit 0, 3 the digit 1
@@ -65,8 +65,9 @@ def split(rng):
 
 def wrong_takuzu(question, answer):
     "The first rule that an answer breaks; '' if it breaks none."
-    changed = ((question != BLANK) & (answer != question)).sum()
-    if changed: return f'{changed} clues are changed'
+    clues = question != BLANK
+    changed = (clues & (answer != question)).sum()
+    if changed: return f'{changed} of {clues.sum()} clues are changed'
     for name, grid in (('row', as_grid(answer)), ('column', as_grid(answer).T)):
         for number, line in enumerate(grid, 1):
             said = ''.join(MARKS[token] for token in line)
@@ -74,32 +75,23 @@ def wrong_takuzu(question, answer):
             if sorted(said) != list('000111'): return f'{name} {number} is {said}, not three 0 and three 1'
     return ''
 
-def valid_takuzu(questions, answers):
-    "Which answers keep all rules, (N,) bool."
-    return np.array([not wrong_takuzu(q, a) for q, a in zip(questions, answers)])
-
 def read_takuzu(text):
     "36 characters '.', '0' or '1', with blanks and newlines anywhere."
-    said = ''.join(text.split())
-    require(len(said) == 36 and set(said) <= set('.01'), f"expected 36 characters '.', '0' or '1', got {said!r}, {len(said)} characters")
-    return np.array([MARKS.index(c) for c in said], np.uint8)
+    return read_marks(text, MARKS, 36)
 
 def note_takuzu(question):
     "What to say about a question that has not one answer."
     count = len(answers(question))
     return '' if count == 1 else f'The puzzle has {count or "no"} answers.'
 
-def load_takuzu(cfg, directory=None):
-    "Made from a seed, or read from a directory; a fifth of the test questions are one clue short."
-    change = augment if cfg.augment else None
-    if directory: return Data(*load_arrays(directory), change)
-    need_sizes(cfg)
+def make_takuzu(cfg):
+    "Training questions, test questions of which a fifth are one clue short, and the number of other answers to each of these."
     rng = np.random.default_rng(cfg.data_seed)
     for_training, held_out = split(rng)
     train, test = make(for_training, cfg.train_size, rng), make(held_out, cfg.test_size, rng, cfg.test_size // 5)
-    return Data(train, test, change, np.array([len(answers(question)) - 1 for question in test.inputs]))
+    return train, test, np.array([len(answers(question)) - 1 for question in test.inputs])
 
-domains['takuzu'] = Domain(load_takuzu, read_takuzu, wrong_takuzu, MARKS, valid_takuzu, note_takuzu,
+domains['takuzu'] = Domain(generated_by(make_takuzu, augment), read_takuzu, wrong_takuzu, MARKS, by_rules(wrong_takuzu), note_takuzu,
                            text=('', '', '0', '1'), thing='grids', generated=True)
 
 base = recipes['trm-sudoku-6x6']
