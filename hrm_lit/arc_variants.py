@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['MOVES', 'UNKNOWN', 'turned_pairs', 'variant_key', 'draw_variants', 'render', 'draw_offsets', 'VariantLayout',
-           'Variants', 'arc_dataset', 'build_arc']
+           'Variants', 'arc_dataset']
 
-# %% ../nbs/05c_arc_variants.ipynb #31ce9fdd
-import json, sys, warnings
+# %% ../nbs/05c_arc_variants.ipynb #46756eb4
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from .arc import (COLOUR_0, EOS_TOKEN, PAD_TOKEN, SIDE, TRM_NAME,
                          Augmentation, draw_augmentation, parse_pairs, variant_name)
-from .puzzles import Puzzles, require, save_puzzles
+from .puzzles import Puzzles, require
 from .symmetry import DIHEDRAL, dihedral, relabel
 
 # %% ../nbs/05c_arc_variants.ipynb #22167434
@@ -89,7 +88,7 @@ def draw_offsets(
     places = side + 1 - sizes.amax(1)
     return (draws[:, :2]*places).long()*(draws[:, 2:]*counts[:, None] >= 1)
 
-# %% ../nbs/05c_arc_variants.ipynb #883549cd
+# %% ../nbs/05c_arc_variants.ipynb #e7fd3bea
 @dataclass(frozen=True, eq=False, repr=False)
 class VariantLayout:
     "The pairs of some tasks and the table of their variants; where the examples of each would stand."
@@ -101,6 +100,7 @@ class VariantLayout:
     table:np.ndarray          # (num_puzzles, 11) uint8, of each id its t and what becomes of each colour
     names:tuple[str,...]      # what each id stands for
     vocab_size, pad_id, ignore_label_id, blank_id = COLOUR_0 + 10, PAD_TOKEN, PAD_TOKEN, 0   # as in `Puzzles`
+    num_groups, mean_examples, example_ids = Puzzles.num_groups, Puzzles.mean_examples, Puzzles.example_ids
 
     def __len__(self)->int: return int(self.puzzle_indices[-1])
     @property
@@ -112,21 +112,9 @@ class VariantLayout:
         "S, the tokens of a canvas."
         return self.side**2
     @property
-    def num_groups(self)->int:
-        "How many tasks an epoch visits."
-        return len(self.group_indices) - 1
-    @property
     def num_puzzles(self)->int:
         "Rows of the model's puzzle-embedding table."
         return len(self.table)
-    @property
-    def mean_examples(self)->float:
-        "Examples a variant, on average."
-        return len(self)/len(self.puzzle_ids)
-    @property
-    def example_ids(self)->np.ndarray:
-        "The puzzle id of each example, (len(self),) int32."
-        return np.repeat(self.puzzle_ids, np.diff(self.puzzle_indices))
     @cached_property
     def groups(self)->np.ndarray:
         "The task of each variant, (#puzzles,) int32."
@@ -211,7 +199,7 @@ def _as_variants(members, table, names, side):
     pair_indices, group_indices = (np.cumsum([0, *(len(member[k]) for member in members)]).astype(np.int32) for k in (0, 1))
     return Variants(grids, sizes, pair_indices, group_indices, np.concatenate([ids for _, ids in members]), table, names)
 
-# %% ../nbs/05c_arc_variants.ipynb #24c572ef
+# %% ../nbs/05c_arc_variants.ipynb #eb3b64a2
 def arc_dataset(
     sets:dict,            # set name -> dict of task id -> task as ARC's JSON has it
     evaluation,           # name of the set whose questions are the test, or several names
@@ -223,7 +211,8 @@ def arc_dataset(
 )->tuple[Variants, Variants, dict]:  # training set, test set, and the tasks of the test: id -> task
     "Tasks as the papers train on them: everything but the questions of the evaluation set."
     evaluation = [evaluation] if isinstance(evaluation, str) else list(evaluation)
-    require(evaluation and set(evaluation) <= set(sets), f'evaluation must name one or more of the sets {[*sets]}, got {evaluation}')
+    require(evaluation and set(evaluation) <= set(sets),
+            f'evaluation must name one or more of the sets {[*sets]}, got {evaluation}')
     twice = [name for name, times in Counter(name for key in evaluation for name in sets[key]).items() if times > 1]
     require(not twice, f'expected every task in one evaluation set, got {len(twice)} in several: {", ".join(twice[:5])}')
     rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
@@ -248,35 +237,3 @@ def arc_dataset(
     bar.close()
     table, names = np.frombuffer(table, np.uint8).reshape(-1, 11), tuple(ids)
     return _as_variants(train, table, names, side), _as_variants(test, table, names, side), questions
-
-# %% ../nbs/05c_arc_variants.ipynb #46027539
-def _upstream_offsets(variants, rng):
-    "A place for each example; of each puzzle one random example stays in the corner."
-    offsets = []
-    for group in range(variants.num_groups):
-        places = variants.side + 1 - variants.sizes[slice(*variants.pair_indices[group:group + 2])].max(1).astype(int)
-        for i in variants.puzzle_ids[slice(*variants.group_indices[group:group + 2])]:
-            still, turned = rng.randint(0, len(places)), places[:, ::-1] if MOVES[variants.table[i, 0], 0] else places
-            offsets += [(0, 0) if k == still else (rng.randint(0, h), rng.randint(0, w)) for k, (h, w) in enumerate(turned)]
-    return np.array(offsets)
-
-def build_arc(
-    directory,      # of the dataset; made if it is not there
-    sets:dict,      # as for `arc_dataset`
-    evaluation,     # as for `arc_dataset`
-    seed:int=42,    # of all draws
-    **options,      # for `arc_dataset`: num_aug, side, form, progress
-)->Path:            # the directory
-    "Write what upstream's builder writes, the same arrays from the same seed and order of tasks."
-    root, rng, secret = Path(directory), np.random.RandomState(seed), 0
-    there = [str(root/split) for split in ('train', 'test') if (root/split).exists()]
-    require(not there, f'expected a directory without a dataset, got one with {", ".join(there)}')
-    def filled(task): return task | dict(test=[dict(output=[[0]]) | pair for pair in task.get('test', [])])
-    secret = sum('output' not in pair for tasks in sets.values() for task in tasks.values() for pair in task.get('test', []))
-    if secret: warnings.warn(f'{secret} outputs are secret; as upstream, the grid [[0]] is written for them', stacklevel=2)
-    sets = {name: {key: filled(task) for key, task in tasks.items()} for name, tasks in sets.items()}
-    train, test, questions = arc_dataset(sets, evaluation, seed=rng, **options)
-    save_puzzles(train.written(_upstream_offsets(train, rng)), root, 'train')
-    save_puzzles(test.written(), root, 'test')
-    (root/'test_puzzles.json').write_text(json.dumps(questions))
-    return root

@@ -6,10 +6,11 @@
 __all__ = ['FORMAT', 'NAMES', 'FILES', 'discard', 'whole', 'write_json', 'read_json', 'save_checkpoint', 'find_checkpoint',
            'recipe_in', 'read_weights', 'read_names', 'Checkpoint', 'load_checkpoint']
 
-# %% ../nbs/19a_checkpoints.ipynb #629fa276
+# %% ../nbs/19a_checkpoints.ipynb #8514819b
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -23,7 +24,7 @@ from .training import TrainState, save_state
 from .recipes import Recipe, find_recipe, from_dict, to_dict
 from .official import load_official, official_recipe, read_official
 
-# %% ../nbs/19a_checkpoints.ipynb #16b01f23
+# %% ../nbs/19a_checkpoints.ipynb #85f1420d
 def discard(path:Path):
     "Remove a file or a directory, if it is there."
     if path.is_dir(): shutil.rmtree(path)
@@ -34,14 +35,11 @@ def whole(
     target:Path,  # file or directory to make or replace
 )->Iterator[Path]:  # where to write it
     "A path beside `target` that takes its place when the block ends well, and is removed when it does not."
-    part, old = (target.with_name(f'{word}-{target.name}') for word in ('unfinished', 'replaced'))
-    for path in (part, old): discard(path)
-    try:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix='unfinished-', ignore_cleanup_errors=True) as scratch:
+        part, old = Path(scratch) / target.name, Path(scratch) / 'replaced'
         yield part
         if target.is_dir(): os.replace(target, old)
         os.replace(part, target)
-        discard(old)
-    finally: discard(part)
 
 # %% ../nbs/19a_checkpoints.ipynb #4855caf5
 def write_json(values:dict, path:Path):
@@ -56,7 +54,7 @@ def read_json(path:Path)->dict:
     if not isinstance(values, dict): raise ValueError(f'{path} should hold a JSON object, got {type(values).__name__}')
     return values
 
-# %% ../nbs/19a_checkpoints.ipynb #25829a94
+# %% ../nbs/19a_checkpoints.ipynb #6f48990e
 FORMAT = 1  # of checkpoint directories; to be raised when their content changes
 NAMES = 'identifiers.json'  # upstream's name for the list of names
 
@@ -66,6 +64,7 @@ def save_checkpoint(
     recipe:Recipe,  # how they came about
     keep:int=2,  # how many checkpoints stay, the newest
     names:tuple=(),  # what each puzzle id stands for, where the puzzles have names (ARC)
+    own_data:bool=False,  # trained on puzzles from a directory, which generated ones may repeat
 )->Path:  # run/checkpoints/step_...
     "Weights (averaged, if there is an average), config, names and training state in one new directory."
     target = Path(run) / 'checkpoints' / f'step_{state.step:07d}'
@@ -78,7 +77,8 @@ def save_checkpoint(
             except SafetensorError as error: raise OSError(f'{target} cannot be written, is the disk full? ({error})') from error
         save_state(state, part / 'state.pt')
         if len(names) > 1: (part / NAMES).write_text(json.dumps(names))
-        write_json({'format': FORMAT, 'version': hrm_lit.__version__, 'step': state.step} | to_dict(recipe), part / 'config.json')
+        facts = {'format': FORMAT, 'version': hrm_lit.__version__, 'step': state.step, 'own_data': own_data}
+        write_json(facts | to_dict(recipe), part / 'config.json')
     for old in sorted(target.parent.glob('step_*'))[:-keep]: discard(old)
     return target
 
@@ -131,7 +131,7 @@ def read_names(
     if not isinstance(names, list) or len(names) != count: raise ValueError(f'{path} should be a list with a name for each of {count} puzzle ids, got {got}')
     return tuple(names)
 
-# %% ../nbs/19a_checkpoints.ipynb #dc85fb8e
+# %% ../nbs/19a_checkpoints.ipynb #fddec8e6
 @dataclass(frozen=True)
 class Checkpoint:
     "A model read from disk."
@@ -140,6 +140,7 @@ class Checkpoint:
     path:Path  # where its weights are
     step:int|None = None  # optimizer steps behind it; None for official files
     names:tuple = ()  # what each puzzle id stands for; () where the puzzles have no names
+    own_data:bool = False  # trained on puzzles from a directory
 
 def load_checkpoint(
     path:str|Path,  # run directory, checkpoint in it, or an official file
@@ -147,7 +148,7 @@ def load_checkpoint(
     recipe:str|None=None,  # for an official file without all_config.yaml beside it: the recipe that describes it
 )->Checkpoint:
     "Read a model; every way in which a file can be wrong is a ValueError that names it."
-    place, described, names = find_checkpoint(path), recipe and find_recipe(recipe), ()
+    place, described, names, own_data = find_checkpoint(path), recipe and find_recipe(recipe), (), False
     if place is None:
         state_dict = read_official(path)
         made, step, place = official_recipe(path, state_dict, described), None, Path(path)
@@ -156,8 +157,8 @@ def load_checkpoint(
     else:
         config = read_json(place / 'config.json')
         if config.get('format') != FORMAT: raise ValueError(f'{place / "config.json"} should have format {FORMAT}, got {config.get("format")}')
-        made, step = recipe_in(config, place / 'config.json'), config.get('step')
+        made, step, own_data = recipe_in(config, place / 'config.json'), config.get('step'), config.get('own_data', False)
         model = Reasoner(made.model)
         model.load_state_dict(read_weights(place / 'model.safetensors', model.state_dict()))
         if (place / NAMES).exists(): names = read_names(place / NAMES, made.model.num_puzzles)
-    return Checkpoint(model.to(device).eval(), made, place, step, names)
+    return Checkpoint(model.to(device).eval(), made, place, step, names, own_data)

@@ -197,7 +197,7 @@ def sudoku(make:Callable|None=None, geometry=None)->Domain:
 
 domains |= {'sudoku-4x4': sudoku(sudoku_4x4, SUDOKU_4), 'sudoku-6x6': sudoku(sudoku_6x6, SUDOKU_6), 'sudoku-extreme': sudoku()}
 
-# %% ../nbs/05d_domains.ipynb #808b4aa5
+# %% ../nbs/05d_domains.ipynb #4693462d
 def load_maze(
     cfg:DataConfig,  # which mazes
     directory=None,  # train.csv and test.csv, or arrays; None: generate or download
@@ -210,13 +210,16 @@ def load_maze(
     else:
         sizes = (0, 0) if in_arrays(directory) else (cfg.train_size, cfg.test_size)  # arrays are taken whole
         train, test = maze_hard(directory, *sizes, cfg.data_seed)
-    return Data(dihedral_copies(train, cfg.relabel) if cfg.augment else train, sampled(test, cfg))
+    single = len(train.puzzle_ids) == train.num_groups  # a dataset that has its copies already is taken as it is
+    return Data(dihedral_copies(train, cfg.relabel) if cfg.augment and single else train, sampled(test, cfg))
 
 def read_maze(
     text:str,  # rows of '#', '.' or ' ', one S and one G; or a square maze in one line
 )->np.ndarray:  # (S,) tokens
-    "A maze with a way from S to G."
-    return check_maze(parse_maze(text)).ravel()
+    "A square maze with a way from S to G."
+    maze = check_maze(parse_maze(text))
+    require(maze.shape[0] == maze.shape[1], f'expected a square maze, got {maze.shape[0]} rows of {maze.shape[1]} cells')
+    return maze.ravel()
 
 def maze(make:Callable|None=None)->Domain:
     "Mazes as a domain; see `load_maze`."
@@ -225,13 +228,16 @@ def maze(make:Callable|None=None)->Domain:
 
 domains |= {'maze-small': maze(partial(maze_small, side=7, shortest=10)), 'maze-hard': maze()}
 
-# %% ../nbs/05d_domains.ipynb #e8eec3fc
+# %% ../nbs/05d_domains.ipynb #e1590d59
 def tasks_of(
     test:Puzzles,  # the questions of some tasks, with their names
     path:Path,  # test_puzzles.json, which HRM does not write
 )->dict:  # id -> task, of which the test part is of interest
     "The held-out tasks of a dataset in the official file format."
-    if path.exists(): return json.loads(path.read_text())
+    require(len(test.names) == test.num_puzzles, f'{path.parent}: expected an identifiers.json with a name for each of {test.num_puzzles} puzzles')
+    if path.exists():
+        try: return check_tasks(json.loads(path.read_text()), path)
+        except json.JSONDecodeError as error: raise ValueError(f'{path} cannot be read as JSON: {error}') from None
     tasks = {}
     for x, y, i in zip(test.inputs, test.labels, test.example_ids):
         name = test.names[i]
@@ -264,7 +270,7 @@ def load_arc(cfg:DataConfig, directory=None)->Data:
         train, test, tasks = arc_dataset(sets, evaluation, cfg.num_aug*cfg.augment, cfg.data_seed, side, progress=cfg.num_aug > 100)
     return Data(train, sampled(test, cfg), tasks=tasks)
 
-# %% ../nbs/05d_domains.ipynb #5197aae6
+# %% ../nbs/05d_domains.ipynb #8a4c9138
 def read_arc(
     text:str,  # a grid as JSON, rows of colours
     side:int=SIDE,  # of the canvas
@@ -281,6 +287,7 @@ def wrong_arc(question:np.ndarray, answer:np.ndarray)->str:
 
 def arc(side:int=SIDE)->Domain:
     "ARC tasks as a domain."
-    return Domain(load_arc, partial(read_arc, side=side), wrong_arc, ' |0123456789', colours=ARC_COLOURS, thing='examples', named=True, generated=side < SIDE)
+    return Domain(load_arc, partial(read_arc, side=side), wrong_arc, ' |0123456789', colours=ARC_COLOURS, thing='examples', named=True,
+                  generated=side < SIDE)  # the small tasks come with the package
 
 domains |= {name: arc() for name in ARC_BENCHMARKS} | {'arc-mini': arc(6)}

@@ -33,7 +33,7 @@ class Evaluation(NamedTuple):
         "(M,) exact accuracy after each segment"
         return self.solved.mean(0)
 
-# %% ../nbs/16_evaluation.ipynb #8a283d39
+# %% ../nbs/16_evaluation.ipynb #7f215af9
 @torch.no_grad()
 def evaluate(
     model:Reasoner,  # with the weights to judge
@@ -44,11 +44,11 @@ def evaluate(
     valid:Callable|None=None,  # (inputs, answers) -> (B,) bool, where more than the label is right; `Domain.valid`
     watch:Callable|None=None,  # called with each batch, its last answers (B, S) and their q_halt (B,)
 )->Evaluation:
-    "Run every puzzle for `segments` segments and record what it answers after each."
+    "Run every puzzle for `segments` segments and record what it answers after each; puzzles without a label are run, not scored."
     for name, value in (('segments', segments), ('batch_size', batch_size)):
         if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
     batch_size, start = min(batch_size, len(puzzles)), model.initial_latents()
-    columns = [[] for _ in range(3 + (valid is not None))]
+    columns, scored = [[] for _ in range(3 + (valid is not None))], []
     batches = eval_batches(puzzles, batch_size, model.lm_head.weight.device)
     bar = dict(total=-(-len(puzzles) // batch_size), disable=not progress, desc='evaluate', unit='batch')
     for batch in tqdm(batches, **bar):
@@ -60,8 +60,10 @@ def evaluate(
             rows.append((right == cells, right / cells.clamp(min=1), pred.q_halt))
             if valid: rows[-1] += (_judged(valid, batch['inputs'], answers, len(puzzles) - batch_size*len(columns[0])),)
         if watch: watch(batch, answers, pred.q_halt)
+        scored.append((cells > 0).cpu())
         for column, values in zip(columns, zip(*rows)): column.append(torch.stack(values, 1).cpu())
-    return Evaluation(*(torch.cat(column)[:len(puzzles)].numpy() for column in columns))
+    kept = torch.cat(scored)[:len(puzzles)].numpy()
+    return Evaluation(*(torch.cat(column)[:len(puzzles)].numpy()[kept] for column in columns))
 
 def _judged(valid, inputs, answers, real):
     "By the rules, for all rows but those of padding."

@@ -111,7 +111,7 @@ def files_there(
             if choose_file(address, kept): return kept, True
         raise
 
-# %% ../nbs/19d_hub.ipynb #6b08cd2b
+# %% ../nbs/19d_hub.ipynb #a57416a6
 def fetch_checkpoint(
     where:str,  # address, e.g. hf:sapientinc/HRM-checkpoint-sudoku-extreme
     cache_dir:str|Path|None=None,  # where downloads are kept; huggingface_hub's own cache unless given
@@ -124,6 +124,7 @@ def fetch_checkpoint(
     file = PurePosixPath(choose_file(address, files))
     beside = ['all_config.yaml'] + ['config.json'] * (file.name == 'model.safetensors')  # upstream's, or ours
     beside = [name for name in (str(file.with_name(name)) for name in beside) if name in files][:1]
+    beside += [name for name in [str(file.with_name(NAMES))] if name in files]  # of ARC's puzzles
     def get(name): return api.hf_hub_download(address.repo, name, revision=address.revision, cache_dir=cache_dir, local_files_only=cached)
     with explained(api, address): return [Path(get(name)) for name in [*beside, str(file)]][-1]
 
@@ -195,7 +196,7 @@ def read_checkpoint(
     names = read_names(path.with_name(NAMES), made.model.num_puzzles) if path.with_name(NAMES).exists() else ()
     return Checkpoint(model.to(device).eval(), made, path, step, names)
 
-# %% ../nbs/19d_hub.ipynb #4179823c
+# %% ../nbs/19d_hub.ipynb #ad0013a3
 def convert(
     source:str|Path,  # path of a checkpoint of either kind, or address on the hub
     target:str|Path,  # directory to make; it must not exist
@@ -221,7 +222,7 @@ def convert(
             part.mkdir()
             torch.save(weights, part / name) if official else save_file(weights, part / 'model.safetensors')
             if official: (part / 'all_config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
-            else: write_json(config, part / 'config.json')
+            else: write_json(config | {'own_data': made.own_data}, part / 'config.json')
             if made.names: (part / NAMES).write_text(json.dumps(made.names))
     except (RuntimeError, SafetensorError) as error: raise OSError(f'{target} cannot be written, is the disk full? ({error})') from error
     return target / name if official else target

@@ -7,16 +7,16 @@ __all__ = ['WALL', 'FREE', 'START', 'GOAL', 'PATH', 'CHARACTERS', 'parse_maze', 
            'check_maze', 'label_path', 'solve_maze', 'wrong_path', 'valid_paths', 'maze_scores', 'percolation_maze',
            'perfect_maze']
 
-# %% ../nbs/04_maze.ipynb #0c59d20a
+# %% ../nbs/04_maze.ipynb #8e6485c0
 import numpy as np
 
-from .puzzles import IGNORE, as_grid, require
+from .puzzles import IGNORE, as_grid, as_integers, require
 
 # %% ../nbs/04_maze.ipynb #4c80fb4d
 WALL, FREE, START, GOAL, PATH = range(1, 6)   # tokens; 0 is PAD
 CHARACTERS = '?# SGo'                         # how a token is written; no maze holds a PAD, but an answer may
 
-# %% ../nbs/04_maze.ipynb #aab79c62
+# %% ../nbs/04_maze.ipynb #6b7da857
 def parse_maze(
     text:str,    # rows of '#', ' ' or '.', 'S', 'G', 'o'; or a square maze in one line
 )->np.ndarray:   # tokens, (h, w) uint8
@@ -40,8 +40,10 @@ def format_maze(
     free:str='.',      # how to write a free cell; the published files have ' '
 )->str:
     "Write a maze in lines."
-    marks = CHARACTERS.replace(' ', free)
-    return '\n'.join(''.join(marks[t] for t in row) for row in as_grid(tokens).tolist())
+    marks, grid = CHARACTERS.replace(' ', free), as_integers('tokens', as_grid(tokens), np.int64)
+    require(grid.size > 0 and 0 <= grid.min() and grid.max() <= PATH,
+            f'expected a grid of tokens 0..{PATH}, got {f"{grid.min()}..{grid.max()}" if grid.size else "none"}')
+    return '\n'.join(''.join(marks[t] for t in row) for row in grid.tolist())
 
 # %% ../nbs/04_maze.ipynb #dea937e9
 def bitboard(
@@ -80,14 +82,14 @@ def _boards(maze):
     "Bitboards of a maze's open cells, of S and of G; and the stride."
     return *(bitboard(cells) for cells in (maze != WALL, maze == START, maze == GOAL)), maze.shape[1] + 1
 
-# %% ../nbs/04_maze.ipynb #62853bde
+# %% ../nbs/04_maze.ipynb #8d4f0702
 def _written(token): return f'{CHARACTERS[token]!r}' if 0 < token < len(CHARACTERS) else f'token {token}'
 
 def check_maze(
     grid,        # a maze without a path: text for `parse_maze`, or tokens, (h, w) or flat and square
 )->np.ndarray:   # tokens, (h, w) uint8
     "Return a maze, or raise a `ValueError` that says what is wrong with it."
-    maze = parse_maze(grid) if isinstance(grid, str) else as_grid(grid)
+    maze = parse_maze(grid) if isinstance(grid, str) else as_integers('a maze', as_grid(grid), np.int64)
     for r, c in np.argwhere((maze < WALL) | (maze > GOAL))[:1]:
         raise ValueError(f"row {r + 1}, column {c + 1}: expected a maze of '#', ' ', 'S' and 'G' "
                          f'(tokens {WALL}..{GOAL}), got {_written(maze[r, c])}')
@@ -124,14 +126,14 @@ def solve_maze(
     path = cells_of(label_path(*_boards(maze)), maze.shape)
     return np.where(path & (maze == FREE), np.uint8(PATH), maze)
 
-# %% ../nbs/04_maze.ipynb #8aad57de
+# %% ../nbs/04_maze.ipynb #4e2a542c
 def wrong_path(
     question,             # tokens of a maze, (h, w) or flat
     answer,               # tokens of a model's answer, as many
     width:int|None=None,  # columns of flat tokens; default: square
 )->str:                   # '' if the answer is right
     "Say what keeps an answer from being a shortest path; each shortest path is right, the label or not."
-    maze, said = check_maze(as_grid(question, width)), as_grid(answer, width)
+    maze, said = check_maze(as_grid(question, width)), as_integers('an answer', as_grid(answer, width), np.int64)
     require(said.shape == maze.shape, f'expected an answer of {maze.shape} cells, got {said.shape}')
     changed = (said != maze) & ~((maze == FREE) & (said == PATH))
     for r, c in np.argwhere(changed)[:1]:
@@ -148,16 +150,20 @@ def wrong_path(
     if marks.bit_count() > needed: return f'{marks.bit_count()} path cells are marked where {needed} are needed'
     return ''
 
-# %% ../nbs/04_maze.ipynb #93d2d847
+# %% ../nbs/04_maze.ipynb #dc3294ad
+def _same_shape(*rows):
+    "Refuse questions, labels and answers that are not (N, S) for one N and S."
+    shapes = [tuple(np.shape(tokens)) for tokens in rows]
+    require(len(shapes[0]) == 2 and len(set(shapes)) == 1,
+            f'expected rows of one shape (N, S), got {" and ".join(map(str, shapes))}')
+
 def valid_paths(
     inputs,               # questions, (N, S) tokens, array or tensor
     answers,              # a model's answers, (N, S)
     width:int|None=None,  # columns; default: square
 )->np.ndarray:            # (N,) bool
     "Which answers are a shortest path of their maze."
-    shapes = [tuple(a.shape) for a in (inputs, answers)]
-    require(len(shapes[0]) == 2 and shapes[0] == shapes[1],
-            f'expected inputs and answers of one shape (N, S), got {shapes[0]} and {shapes[1]}')
+    _same_shape(inputs, answers)
     return np.array([not wrong_path(x, y, width) for x, y in zip(as_grid(inputs), as_grid(answers))], bool)
 
 def maze_scores(
@@ -167,6 +173,8 @@ def maze_scores(
     width:int|None=None,  # columns; default: square
 )->dict:                  # two shares, 0..1
     "The share of answers that equal the label, as the papers count, and that are a shortest path."
+    _same_shape(inputs, labels, answers)
+    require(len(inputs) > 0, 'expected a maze to score, got none')
     valid, labels = valid_paths(inputs, answers, width), as_grid(labels)
     exact = ((as_grid(answers) == labels) | (labels == IGNORE)).all(1)
     return dict(exact_accuracy=float(exact.mean()), valid_path_rate=float(valid.mean()))

@@ -6,16 +6,16 @@
 __all__ = ['VOCAB_SIZE', 'fetch_hard', 'smallest_view', 'maze_small', 'dihedral_copies', 'read_maze_csv', 'write_maze_csv',
            'maze_hard']
 
-# %% ../nbs/04b_maze_data.ipynb #1778464b
-import csv
+# %% ../nbs/04b_maze_data.ipynb #77cdcc75
+import csv, os, tempfile
 from dataclasses import replace
-from itertools import islice
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from .maze import FREE, PATH, format_maze, parse_maze, percolation_maze, solve_maze, wrong_path
+from .maze import format_maze, parse_maze, percolation_maze, solve_maze, wrong_path
 from .puzzles import Puzzles, as_grid, load_puzzles, require
 from .symmetry import dihedral
 from .sudoku_data import COLUMNS, WANTED, fetch_csv
@@ -79,7 +79,7 @@ def dihedral_copies(
     return replace(puzzles, inputs=inputs, labels=labels, puzzle_ids=np.repeat(puzzles.puzzle_ids, 8),
                    puzzle_indices=offsets, group_indices=offsets[::8])
 
-# %% ../nbs/04b_maze_data.ipynb #e5c3be66
+# %% ../nbs/04b_maze_data.ipynb #44f7f571
 def _read_pair(fields, header, cells):
     "Question and answer of one row, checked."
     require(len(fields) == len(header), f'expected {len(header)} fields, got {len(fields)}')
@@ -104,31 +104,42 @@ def read_maze_csv(
         try:
             header = next(reader, [])
             got = ','.join(header) or 'an empty file'
-            require({'question', 'answer'} <= set(header), f'expected the columns {",".join(COLUMNS)}, got {got}')
+            require({'question', 'answer'} <= set(header),
+                    f'expected the columns {",".join(COLUMNS)}, got {got[:80] + "..."*(len(got) > 80)}')
             for fields in islice(filter(None, reader), limit):
                 pairs.append(_read_pair(fields, header, pairs[0][0].size if pairs else None))
         except (ValueError, csv.Error) as error: raise ValueError(f'{path}, line {reader.line_num}: {error}') from None
     require(len(pairs) > 0, f'{path}: expected mazes, got none')
     return Puzzles.from_pairs(*(np.stack(side) for side in zip(*pairs)), VOCAB_SIZE)
 
-# %% ../nbs/04b_maze_data.ipynb #d2cb0b2c
+# %% ../nbs/04b_maze_data.ipynb #39b2d2c4
+def _check_mazes(puzzles, where):
+    "Refuse examples that are not a maze and one of its shortest paths."
+    for i, pair in enumerate(zip(puzzles.inputs, puzzles.labels)):
+        try: wrong = wrong_path(*pair)
+        except ValueError as error: raise ValueError(f'{where}, example {i}: {error}') from None
+        require(not wrong, f'{where}, example {i}: the label is no shortest path: {wrong}')
+
 def write_maze_csv(
     path,             # the file to write
     puzzles:Puzzles,  # square mazes
     source:str='',    # what to write into the first column of each row
 )->None:
     "Write mazes and their paths in the columns of the published files."
-    with open(path, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for pair in zip(puzzles.inputs, puzzles.labels):
-            question, answer = (format_maze(tokens, free=' ').replace('\n', '') for tokens in pair)
-            writer.writerow([source, question, answer, answer.count('o') + 2])
+    _check_mazes(puzzles, f'for {path}')
+    with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix='.writing-') as scratch:
+        with open(Path(scratch)/'mazes', 'w', newline='', encoding='utf-8') as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for pair in zip(puzzles.inputs, puzzles.labels):
+                question, answer = (format_maze(tokens, free=' ').replace('\n', '') for tokens in pair)
+                writer.writerow([source, question, answer, answer.count('o') + 2])
+        os.replace(Path(scratch)/'mazes', path)
 
 # %% ../nbs/04b_maze_data.ipynb #c847e929
 fetch_hard = partial(fetch_csv, repo='sapientinc/maze-30x30-hard-1k')  # name -> path in the local cache; as for Sudoku-Extreme
 
-# %% ../nbs/04b_maze_data.ipynb #a8e02b51
+# %% ../nbs/04b_maze_data.ipynb #73c536d9
 def _load_arrays(data, sizes):
     "Both splits of a directory in the upstream array format, checked to be mazes."
     sets = [load_puzzles(data, split) for split in ('train', 'test')]
@@ -137,10 +148,16 @@ def _load_arrays(data, sizes):
                 f'{data}/{split}: expected mazes, vocab_size {VOCAB_SIZE}, got {p.vocab_size}')
         require(size == 0 or size >= p.num_groups, f'{data}/{split}: arrays are taken whole: '
                 f'expected {split}_size 0 or at least {p.num_groups}, got {size}')
-        clash = np.argwhere((p.labels != p.inputs) & ~((p.inputs == FREE) & (p.labels == PATH)))
-        require(len(clash) == 0, f'{data}/{split}: expected labels that only turn free cells into a path, '
-                f'got another change in {clash[:1].tolist()} [example, cell]')
+        _check_mazes(p, f'{data}/{split}')
     return sets
+
+def _check_apart(train, test, data):
+    "Refuse test mazes that are trained on."
+    require(train.seq_len == test.seq_len,
+            f'expected test mazes of {train.seq_len} cells as in training, got {test.seq_len}')
+    learnt = {row.tobytes() for row in train.inputs}
+    shared = sum(row.tobytes() in learnt for row in test.inputs)
+    require(shared == 0, f'{data}: expected no test maze among the training mazes, got {shared} of {len(test)}')
 
 def maze_hard(
     data=None,          # directory with train.csv and test.csv, or in the upstream array format; None downloads
@@ -152,16 +169,17 @@ def maze_hard(
     "Load Maze-Hard, or any mazes in the same files."
     sizes, rng = (train_size, test_size), np.random.default_rng(seed)
     require(min(sizes) >= 0, f'expected train_size and test_size of 0 (all) or more, got {train_size} and {test_size}')
-    if data is not None and (Path(data)/'train'/'dataset.json').exists(): train, test = _load_arrays(data, sizes)
+    if data is not None and (Path(data)/'train'/'dataset.json').exists():
+        train, test = _load_arrays(data, sizes)
+        _check_apart(train, test, data)
     else:
         names = ['train.csv', 'test.csv']
         missing = [] if data is None else [name for name in names if not (Path(data)/name).exists()]
         require(not missing, f'{data}: expected {WANTED}, or a dataset in the upstream array format; '
                              f'missing: {", ".join(missing)}')
         sets = [read_maze_csv(fetch(name) if data is None else Path(data)/name) for name in names]
+        _check_apart(*sets, 'the download' if data is None else data)
         train, test = (_choose(p, size, rng) for p, size in zip(sets, sizes))
-    require(train.seq_len == test.seq_len,
-            f'expected test mazes of {train.seq_len} cells as in training, got {test.seq_len}')
     return train, test
 
 def _choose(puzzles, size, rng):

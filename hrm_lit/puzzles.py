@@ -33,7 +33,7 @@ def require(
     "Raise a `ValueError` unless `claim` holds."
     if not claim: raise ValueError(message)
 
-# %% ../nbs/01_puzzles.ipynb #d037fdf2
+# %% ../nbs/01_puzzles.ipynb #8d832362
 def as_grid(
     tokens,              # (S,) or (h, w): array, tensor or nested list
     width:int|None=None, # columns; default: the grid is square, or folded already
@@ -41,11 +41,12 @@ def as_grid(
     "Fold a row of tokens into its grid."
     tokens = np.asarray(tokens.detach().cpu() if hasattr(tokens, 'detach') else tokens)
     if tokens.ndim == 2 and width is None: return tokens
+    require(tokens.size > 0, 'expected the tokens of a grid, got none')
     if width is None:
         width = round(tokens.size**0.5)
         require(width**2 == tokens.size,
                 f'expected a square number of tokens, or a width; got {tokens.size} tokens and no width')
-    require(tokens.size % width == 0, f'expected rows of {width} tokens, got {tokens.size} tokens')
+    require(width > 0 and tokens.size % width == 0, f'expected rows of {width} tokens, got {tokens.size} tokens')
     return tokens.reshape(-1, width)
 
 # %% ../nbs/01_puzzles.ipynb #8261b777
@@ -93,7 +94,7 @@ def _write(ax, grid, text, bold):
         weight = 'bold' if bold[i, j] else 'normal'
         ax.text(j + .5, i + .53, text[t], ha='center', va='center', color=INK, fontsize=points, fontweight=weight)
 
-# %% ../nbs/01_puzzles.ipynb #78bd4281
+# %% ../nbs/01_puzzles.ipynb #7c5de80f
 def _mask_of_each(mask, grids):
     "One mask a grid: a list holds one for each (or None), an array is split evenly or shared."
     if mask is None: return [None]*len(grids)
@@ -114,6 +115,7 @@ def show_grids(
     **options,              # for show_grid: width, text, colours, box
 )->None:
     "Draw grids in a row, e.g. one board segment by segment."
+    require(len(grids) > 0, 'expected a grid to draw, got none')
     columns = min(columns or len(grids), len(grids))
     rows = -(-len(grids)//columns)
     masks = dict(givens=givens, changed=changed, wrong=wrong)
@@ -143,7 +145,7 @@ def as_integers(
             f'{name} must hold integers in {limit.min}..{limit.max}, got {low}..{high}')
     return array.astype(dtype)
 
-# %% ../nbs/01_puzzles.ipynb #8065541d
+# %% ../nbs/01_puzzles.ipynb #8bbf2e11
 def _check_offsets(name, offsets, total, things):
     few = offsets.tolist() if offsets.size < 9 else [*offsets[:3].tolist(), '...', *offsets[-2:].tolist()]
     rises = offsets.ndim == 1 and len(offsets) > 1 and (np.diff(offsets) > 0).all()
@@ -166,6 +168,8 @@ def _check_fit(p):
             f'puzzle_ids must hold one id for each of {puzzles} puzzles, got shape {p.puzzle_ids.shape}')
     low, high = p.puzzle_ids.min(), p.puzzle_ids.max()
     require(0 <= low and high < p.num_puzzles, f'puzzle_ids must lie in 0..{p.num_puzzles - 1}, got {low}..{high}')
+    for name, value, count in (('pad_id', p.pad_id, p.vocab_size), ('blank_id', p.blank_id, p.num_puzzles)):
+        require(0 <= value < count, f'{name} must lie in 0..{count - 1}, got {value}')
     require(len(p.names) in (0, p.num_puzzles),
             f'names must be empty or name all {p.num_puzzles} puzzle ids, got {len(p.names)}')
 
@@ -284,17 +288,17 @@ def save_puzzles(
         os.replace(whole, folder)
     return folder
 
-# %% ../nbs/01_puzzles.ipynb #9cabf407
+# %% ../nbs/01_puzzles.ipynb #65f4131d
 def _read(path):
     "The content of one .json or .npy file, or a `ValueError` that names it."
     require(path.exists(), f'{path} is missing')
     try:
         if path.suffix == '.json': return json.loads(path.read_text())
-        return np.load(path, mmap_mode='c')   # 'c': private copy on write
-    except (ValueError, EOFError, OSError) as error:
+        return np.lib.format.open_memmap(path, mode='c')   # 'c': private copy on write; np.load would open a .zip too
+    except Exception as error:   # a damaged file may raise anything
         raise ValueError(f'{path} cannot be read as {path.suffix}: {error}') from None
 
-# %% ../nbs/01_puzzles.ipynb #94b95f79
+# %% ../nbs/01_puzzles.ipynb #cbdefc77
 def load_puzzles(
     directory,  # the dataset's directory
     split:str,  # 'train' or 'test'
@@ -317,7 +321,7 @@ def load_puzzles(
     names = _read(root/'identifiers.json') if (root/'identifiers.json').exists() else []
     require(isinstance(names, list), f'{root/"identifiers.json"} must hold a list, got {type(names).__name__}')
     try: puzzles = Puzzles(**arrays, **{field: facts[key] for field, key in KEYS.items()}, names=tuple(names))
-    except ValueError as error: raise ValueError(f'{folder}: all__{error}') from None
+    except ValueError as error: raise ValueError(f'{folder}: {"all__"*str(error).startswith(tuple(FILES))}{error}') from None
     require(puzzles.seq_len == facts['seq_len'], f'{folder/FILES["inputs"]} must have seq_len {facts["seq_len"]} columns '
                                                  f'as dataset.json says, got {puzzles.seq_len}')
     return puzzles

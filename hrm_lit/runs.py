@@ -133,7 +133,7 @@ def task(
     "What is being learnt, in a line."
     return f'{name}: {len(data.train):,} {find_domain(recipe.data.task).thing}, {parameter_count(recipe.model):,} parameters, {device}'
 
-# %% ../nbs/19b_runs.ipynb #a3dda462
+# %% ../nbs/19b_runs.ipynb #1ec09a67
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -144,6 +144,7 @@ def train_run(
     overwrite:bool=False,  # replace it
     progress:bool=True,  # show a bar
     command:str|None=None,  # what was typed, for the record
+    own_data:bool=False,  # the data come from a directory
 )->Path:  # the last checkpoint
     "Train, evaluate and save; Ctrl-C saves before it leaves."
     run, device, recipe = Path(run), torch.device(device), fitted(recipe, data)
@@ -157,7 +158,7 @@ def train_run(
 
     run.mkdir(parents=True, exist_ok=True)
     for file in RUN_FILES if overwrite else (): discard(run / file)
-    for left in [*run.glob('*/unfinished-*'), *run.glob('*/replaced-*')]: discard(left)  # by a run that was killed while it wrote
+    for left in [*run.glob('unfinished-*'), *run.glob('checkpoints/unfinished-*')]: discard(left)  # by a run that was killed while it wrote
     write_json({'recipe': name, 'fingerprint': fingerprint(data), 'sessions': sessions + [{'from_step': state.step} | provenance(device, command)]} | to_dict(recipe), run / 'run.json')
     with whole(run / 'metrics.jsonl') as part: part.write_text(''.join(json.dumps(row) + '\n' for row in rows))
 
@@ -172,16 +173,18 @@ def train_run(
             for row in fit(state, stoppable, recipe.halting, cfg):
                 if due(evaluated, cfg.eval_every):
                     with state.averaged() as model: found = evaluate(model, data.test, recipe.halting.max_segments, valid=valid)
-                    row['held_out'], evaluated = found.exact[-1].item(), state.step
-                    if valid: row['held_out_valid'] = found.valid[:, -1].mean().item()
-                    say(f'step {state.step}: {row["held_out"]:.1%} of {len(data.test):,} held-out puzzles exact' + (f', {row["held_out_valid"]:.1%} valid' if valid else ''))
+                    evaluated, count = state.step, len(found.solved)
+                    if count: row['held_out'] = found.exact[-1].item()
+                    if count and valid: row['held_out_valid'] = found.valid[:, -1].mean().item()
+                    line = f'{row["held_out"]:.1%} of {count:,} held-out puzzles exact' if count else 'the answers to all held-out puzzles are secret'
+                    say(f'step {state.step}: {line}' + (f', {row["held_out_valid"]:.1%} valid' if 'held_out_valid' in row else ''))
                 rows.append(row), log.write(json.dumps(row) + '\n'), log.flush()
                 if due(saved, cfg.save_every):
-                    saved, checkpoint = state.step, save_checkpoint(run, state, recipe, names=data.train.names)
+                    saved, checkpoint = state.step, save_checkpoint(run, state, recipe, names=data.train.names, own_data=own_data)
                     with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)
                 bar.set_postfix_str(reading(row), refresh=False), move(state.step)
         except Stopped as stopped:
-            checkpoint = save_checkpoint(run, state, recipe, names=data.train.names)
+            checkpoint = save_checkpoint(run, state, recipe, names=data.train.names, own_data=own_data)
             with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)
             tqdm.write(f'{stopped}: stopped after step {state.step} and saved; --resume (in Python resume=True) goes on from there', file=sys.stderr)
             raise

@@ -6,7 +6,7 @@
 __all__ = ['PLACE', 'OFFICIAL', 'check_names', 'load_for', 'choose_part', 'Eval', 'print_scores', 'print_votes', 'eval_', 'Solve',
            'solve_']
 
-# %% ../nbs/19f_score_commands.ipynb #68b97569
+# %% ../nbs/19f_score_commands.ipynb #03b50211
 import shutil
 import sys
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from .evaluation import choose, evaluate, scores
 from .voting import Poll
 from .arc_scoring import arc_scores, write_submission
 from .recipes import fitted
-from .checkpoints import Checkpoint, read_json, write_json
+from .checkpoints import Checkpoint, write_json
 from .terminal import report
 from .hub import read_checkpoint
 from .train_command import Folder, parse
 
-# %% ../nbs/19f_score_commands.ipynb #4929fcef
+# %% ../nbs/19f_score_commands.ipynb #c3488a00
 PLACE = 'run directory, checkpoint in it, official file, or hf:OWNER/NAME'
 OFFICIAL = 'which recipe an official file without all_config.yaml holds'
 
@@ -35,25 +35,26 @@ def check_names(
     data:Data,  # whose test is to be asked
 )->None:
     "Raise a `ValueError` unless the puzzle ids of the data mean what they meant in training."
-    table, names, theirs = made.recipe.model.num_puzzles, made.names, data.test.names
-    if not made.recipe.model.puzzle_ndim: return
-    if data.test.num_puzzles > table: raise ValueError(f'the checkpoint has a table of {table} puzzles, the data have {data.test.num_puzzles}')
+    model, names, theirs = made.recipe.model, made.names, data.test.names
+    if not model.puzzle_ndim: return
+    if data.test.num_puzzles > model.num_puzzles: raise ValueError(f'the checkpoint has a table of {model.num_puzzles} puzzles, the data have {data.test.num_puzzles}')
+    if data.tasks and not (names and theirs):
+        raise ValueError(f'{made.path if not names else "the data"}: expected an identifiers.json, which says what each of {model.num_puzzles} vectors belongs to, got none')
     other = [(i, a, b) for i, (a, b) in enumerate(zip(names, theirs)) if a != b]
-    if names and other: raise ValueError('expected the puzzles that the checkpoint was trained on, in their order; '
-        f'{len(other)} have other names, the first is {other[0][2]!r} instead of {other[0][1]!r}')
+    if names and (other or len(names) != len(theirs)): raise ValueError('expected the puzzles that the checkpoint was trained on, in their order; '
+        + (f'{len(other)} have other names, the first is {other[0][2]!r} instead of {other[0][1]!r}' if other else f'of {len(names)} the data have {len(theirs)}'))
 
-# %% ../nbs/19f_score_commands.ipynb #5d0a1e0f
+# %% ../nbs/19f_score_commands.ipynb #761bc30b
 def load_for(
     made:Checkpoint,  # whose recipe says which puzzles
     directory:Path|None,  # where they are
 )->Data:
     "All held-out puzzles of a checkpoint's kind; for generated ones those of its training."
-    cfg = made.recipe.data
-    generated = find_domain(cfg.task).generated and directory is None
-    record = made.path.parent.parent / 'run.json'
-    if generated and record.exists() and '--data' in str(read_json(record).get('sessions')):  # the generated ones may hold its training grids
+    cfg, domain = made.recipe.data, find_domain(made.recipe.data.task)
+    here = domain.generated and directory is None
+    if here and made.own_data:  # the generated ones may hold its training grids
         raise ValueError(f'{made.path} was trained on puzzles of its own: say which with --data DIR')
-    data = load_data(cfg if generated else replace(cfg, test_size=0), directory)
+    data = load_data(cfg if here and not domain.named else replace(cfg, test_size=0), directory)
     fitted(made.recipe, data), check_names(made, data)
     return data
 
@@ -85,7 +86,7 @@ class Eval:
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # also write the numbers into this file
     submission:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # ARC: write the two attempts at each question into this file
 
-# %% ../nbs/19f_score_commands.ipynb #be601705
+# %% ../nbs/19f_score_commands.ipynb #c0561a66
 def print_scores(found:dict):
     "The table of `hrm_lit eval`."
     shares = {'exact': 'exact', 'valid': 'right by the rules', 'cells': 'cells right'}
@@ -117,12 +118,14 @@ def eval_(words:list[str])->int:
     segments = made.recipe.halting.max_segments if args.segments is None else args.segments
     print(f'{made.path}: {len(data.test):,} held-out {find_domain(task).thing} of {task} on {device}')
     poll = Poll(data.test.names, data.tasks) if data.tasks else None  # a new one for each evaluation
-    found = scores(evaluate(made.model, data.test, segments, args.batch_size, True, find_domain(task).valid, poll), data.ratings)
-    print_scores(found)
-    if poll:
+    evaluation = evaluate(made.model, data.test, segments, args.batch_size, True, find_domain(task).valid, poll)
+    found = scores(evaluation, data.ratings) if len(evaluation.solved) else dict(puzzles=0)
+    if args.submission: print(f'\n{write_submission(args.submission, poll.ranked(), data.tasks)} holds two attempts at each question')
+    if found['puzzles']: print_scores(found)
+    else: print('\nthe answers are secret: no scores')
+    if poll and found['puzzles'] and all('output' in pair for task in data.tasks.values() for pair in task['test']):
         found['votes'] = arc_scores(poll.ranked(), data.tasks)
         print_votes(found['votes'])
-    if args.submission: write_submission(args.submission, poll.ranked(), data.tasks)
     if args.json: write_json(dict(checkpoint=str(made.path), step=made.step, task=task, device=str(device), **found), args.json)
     return 0
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from .batches import Batches
 
-# %% ../nbs/14b_stopping.ipynb #0e229159
+# %% ../nbs/14b_stopping.ipynb #cef4d7b9
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class Stopped(KeyboardInterrupt):
@@ -25,8 +25,9 @@ class Stoppable:
     def __init__(self,
         batches:Batches,  # anything whose [step] is a batch
         before:Callable=lambda step: None,  # called with the number of steps done
+        agree:Callable=lambda number: number,  # called with our signal or 0; says what all processes make of theirs
     ):
-        self.batches, self.before, self.asked = batches, before, 0
+        self.batches, self.before, self.agree, self.asked = batches, before, agree, 0
         self.here = threading.current_thread() is threading.main_thread()  # no other thread may listen
     def __enter__(self):
         if self.here: self.listeners = {number: signal.signal(number, self.ask) for number in SIGNALS}
@@ -38,6 +39,7 @@ class Stoppable:
         if self.asked: raise Stopped(number)
         self.asked = number
     def __getitem__(self, step:int):
-        if self.asked: raise Stopped(self.asked)
+        asked = self.agree(self.asked)
+        if asked: raise Stopped(asked)
         self.before(step)
         return self.batches[step]

@@ -48,7 +48,7 @@ def given(words:list[str])->set[str]:
     "The options among some words, e.g. {'--batch-size'}."
     return {word.split('=')[0].replace('_', '-') for word in words if word.startswith('--')}
 
-# %% ../nbs/19e_train_command.ipynb #445779b7
+# %% ../nbs/19e_train_command.ipynb #76d9726a
 Rule = TypeVar('Rule')
 
 @dataclass(frozen=True)
@@ -81,11 +81,13 @@ def train_options(
     args = read(find_recipe(named))
     if args.name != named: args = read(find_recipe(args.name))
     pick_device(args.device)
-    if check_run(args.run, args.resume, args.overwrite): return read(recipe_in(read_json(args.run / 'run.json'), args.run / 'run.json'))
+    if check_run(args.run, args.resume, args.overwrite):
+        record = args.run / 'run.json'
+        return read(recipe_in(read_json(record), record))
     if args.resume: print(f'{args.run} holds no run yet: starting one')
     return affordable(reachable(args, given(words)), given(words))
 
-# %% ../nbs/19e_train_command.ipynb #8b029790
+# %% ../nbs/19e_train_command.ipynb #c5777759
 def affordable(
     args:Train,  # as typed
     typed:set[str]=frozenset(),  # options that were typed: those stay
@@ -120,7 +122,7 @@ def train(
     print(f'{args.name} on {device} into {args.run}: preparing {args.data.task}')
     data = load_data(args.data, args.directory)
     command = [*start, 'train', *words]
-    try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command))
+    try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command), own_data=args.directory is not None)
     except KeyboardInterrupt:
         print('to go on: ' + shlex.join([word for word in command if word not in ('--overwrite', '--resume')] + ['--resume']))
         raise

@@ -15,7 +15,7 @@ import numpy as np
 from .puzzles import require
 from .arc import crop, grid_hash, parse_name, parse_pairs, show_arc
 
-# %% ../nbs/16b_voting.ipynb #41eb4dcd
+# %% ../nbs/16b_voting.ipynb #392fc567
 class Vote(NamedTuple):
     "What one row of a batch says about one question of one task."
     task:str          # id of the task
@@ -23,7 +23,10 @@ class Vote(NamedTuple):
     grid:np.ndarray   # (h, w) uint8 colours, the answer, turned back; (0, 0) where it was empty
     q:float           # sigmoid(q_halt): how sure the model was, 0..1
 
-def _array(a): return np.asarray(a.detach().cpu() if hasattr(a, 'detach') else a)
+def _array(a):
+    "An array of what a model gives; numpy does not know bfloat16, and float64 holds all of its numbers."
+    if hasattr(a, 'detach'): a = a.detach().cpu().double() if a.is_floating_point() else a.detach().cpu()
+    return np.asarray(a)
 
 def read_votes(
     inputs,      # (N, S) tokens of the questions
