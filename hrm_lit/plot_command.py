@@ -19,7 +19,7 @@ from .checkpoints import read_json, recipe_in, whole
 from .runs import read_rows
 from .train_command import parse
 
-# %% ../nbs/19g_plot_command.ipynb #1b482eff
+# %% ../nbs/19g_plot_command.ipynb #a998f7ec
 NEEDED = ('step', 'count', 'lm_loss', 'exact_accuracy', 'steps')  # what every reading has
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_run(
     if len(rows) < len(text.splitlines()) - (not text.endswith('\n')): raise ValueError(f'{metrics}, line {len(rows) + 1}: expected a reading as JSON, got {text.splitlines()[len(rows)][:40]!r}')
     if not rows: raise ValueError(f'{metrics} has no reading yet')
     for number, row in enumerate(rows, 1):
-        for name in NEEDED:
+        for name in (*NEEDED, *(extra for extra in ('held_out', 'held_out_valid') if row.get(extra) is not None)):
             if not isinstance(row.get(name), (int, float)): raise ValueError(f'{metrics}, line {number}: expected a number for {name}, got {row.get(name)!r}')
     return Run(path, str(values.get('recipe')), recipe_in(values, record), rows)
 

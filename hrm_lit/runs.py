@@ -6,7 +6,7 @@
 __all__ = ['RUN_FILES', 'FREE', 'provenance', 'check_run', 'same_recipe', 'fingerprint', 'read_rows', 'continue_run', 'reading',
            'task', 'train_run']
 
-# %% ../nbs/19b_runs.ipynb #3d68407f
+# %% ../nbs/19b_runs.ipynb #31bffb8c
 import hashlib
 import json
 import os
@@ -24,6 +24,7 @@ from .batches import Batches
 from .model import Reasoner, parameter_count
 from .training import TrainState, fit, learning_curve, load_state
 from .stopping import Stoppable, Stopped
+from .trackers import find_tracker, tracked
 from .evaluation import evaluate
 from .recipes import Recipe, fitted, to_dict
 from .checkpoints import discard, read_json, recipe_in, save_checkpoint, whole, write_json
@@ -43,8 +44,8 @@ def provenance(
     return dict(started=time.strftime('%Y-%m-%d %H:%M:%S'), command=command, commit=commit, hrm_lit=hrm_lit.__version__, torch=torch.__version__,
                 python=platform.python_version(), device=str(device), hardware=hardware)
 
-# %% ../nbs/19b_runs.ipynb #11a356be
-RUN_FILES = ('run.json', 'metrics.jsonl', 'learning_curve.png', 'checkpoints')
+# %% ../nbs/19b_runs.ipynb #762c08b0
+RUN_FILES = ('run.json', 'metrics.jsonl', 'learning_curve.png', 'checkpoints', 'tensorboard', 'wandb')
 
 def check_run(
     run:Path,  # run directory
@@ -133,7 +134,7 @@ def task(
     "What is being learnt, in a line."
     return f'{name}: {len(data.train):,} {find_domain(recipe.data.task).thing}, {parameter_count(recipe.model):,} parameters, {device}'
 
-# %% ../nbs/19b_runs.ipynb #1ec09a67
+# %% ../nbs/19b_runs.ipynb #dd311a23
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -145,11 +146,13 @@ def train_run(
     progress:bool=True,  # show a bar
     command:str|None=None,  # what was typed, for the record
     own_data:bool=False,  # the data come from a directory
+    trackers:tuple[str,...]=(),  # who else is told of each reading: tensorboard, wandb, trackio (chapter 14c)
 )->Path:  # the last checkpoint
     "Train, evaluate and save; Ctrl-C saves before it leaves."
     run, device, recipe = Path(run), torch.device(device), fitted(recipe, data)
     cfg, valid = recipe.train, find_domain(recipe.data.task).valid
     going_on = check_run(run, resume, overwrite)
+    for tracker in trackers: find_tracker(tracker)  # before anything is written
     def say(line): progress and tqdm.write(line, file=sys.stderr)
     batches = Batches(data.train, cfg.batch_size, cfg.seed, data.augment, device)
     torch.manual_seed(cfg.seed)
@@ -159,16 +162,19 @@ def train_run(
     run.mkdir(parents=True, exist_ok=True)
     for file in RUN_FILES if overwrite else (): discard(run / file)
     for left in [*run.glob('unfinished-*'), *run.glob('checkpoints/unfinished-*')]: discard(left)  # by a run that was killed while it wrote
-    write_json({'recipe': name, 'fingerprint': fingerprint(data), 'sessions': sessions + [{'from_step': state.step} | provenance(device, command)]} | to_dict(recipe), run / 'run.json')
+    record = {'recipe': name, 'fingerprint': fingerprint(data), 'sessions': sessions + [{'from_step': state.step} | provenance(device, command)]} | to_dict(recipe)
+    write_json(record, run / 'run.json')
     with whole(run / 'metrics.jsonl') as part: part.write_text(''.join(json.dumps(row) + '\n' for row in rows))
 
     saved = evaluated = state.step
     def due(last, every): return state.step == cfg.steps or state.step // every > last // every
     say(task(name, recipe, data, device))
-    bar = tqdm(total=cfg.steps, initial=state.step, desc=name, disable=not progress, dynamic_ncols=True,
-               bar_format='{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining}{postfix}]')
     def move(step): bar.update(step - bar.n)
-    with bar, open(run / 'metrics.jsonl', 'a') as log, Stoppable(batches, move) as stoppable:
+    def warn(line): tqdm.write(line, file=sys.stderr)
+    with tracked(trackers, run, name, record, state.step, say=warn) as tell, \
+         tqdm(total=cfg.steps, initial=state.step, desc=name, disable=not progress, dynamic_ncols=True,
+              bar_format='{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining}{postfix}]') as bar, \
+         open(run / 'metrics.jsonl', 'a') as log, Stoppable(batches, move) as stoppable:
         try:
             for row in fit(state, stoppable, recipe.halting, cfg):
                 if due(evaluated, cfg.eval_every):
@@ -178,7 +184,7 @@ def train_run(
                     if count and valid: row['held_out_valid'] = found.valid[:, -1].mean().item()
                     line = f'{row["held_out"]:.1%} of {count:,} held-out puzzles exact' if count else 'the answers to all held-out puzzles are secret'
                     say(f'step {state.step}: {line}' + (f', {row["held_out_valid"]:.1%} valid' if 'held_out_valid' in row else ''))
-                rows.append(row), log.write(json.dumps(row) + '\n'), log.flush()
+                rows.append(row), log.write(json.dumps(row) + '\n'), log.flush(), tell(row)
                 if due(saved, cfg.save_every):
                     saved, checkpoint = state.step, save_checkpoint(run, state, recipe, names=data.train.names, own_data=own_data)
                     with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)

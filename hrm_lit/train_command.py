@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Folder', 'Rule', 'parse', 'given', 'Train', 'train_options', 'affordable', 'reachable', 'train']
 
-# %% ../nbs/19e_train_command.ipynb #bce3be87
+# %% ../nbs/19e_train_command.ipynb #a37eacd6
 import io
 import math
 import shlex
@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 from .domains import DataConfig, load_data
 from .model import ModelConfig, segment_flops
 from .halting import QLearning
 from .training import TrainConfig, pick_device
+from .trackers import find_tracker, trackers
 from .recipes import Recipe, find_recipe, recipes
 from .checkpoints import read_json, recipe_in
 from .runs import check_run, train_run
@@ -48,7 +49,7 @@ def given(words:list[str])->set[str]:
     "The options among some words, e.g. {'--batch-size'}."
     return {word.split('=')[0].replace('_', '-') for word in words if word.startswith('--')}
 
-# %% ../nbs/19e_train_command.ipynb #76d9726a
+# %% ../nbs/19e_train_command.ipynb #43879088
 Rule = TypeVar('Rule')
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Train(Generic[Rule]):
     device:str = 'auto'  # cpu, cuda or cuda:1; auto takes the first GPU, or else the CPU
     resume:bool = False  # continue the run in that directory, with the options it began with; or start it, if there is none
     overwrite:bool = False  # replace the run in that directory
+    track:Annotated[UseAppendAction[tuple[str, ...]], arg(metavar='|'.join(trackers), help_behavior_hint='')] = ()  # show the run there too, as it goes (pip install 'hrm_lit[trackers]'); may be given several times
     model:ModelConfig = field(default_factory=ModelConfig)
     halting:Rule = None
     train:TrainConfig = field(default_factory=TrainConfig)
@@ -75,19 +77,20 @@ def train_options(
 )->Train:
     "The options of a run; their defaults are the recipe's, or those of the run that goes on."
     def read(recipe):
-        default = Train(tyro.MISSING, None, None, 'auto', False, False, recipe.model, recipe.halting, recipe.train, recipe.data)
+        default = Train(tyro.MISSING, None, None, 'auto', False, False, (), recipe.model, recipe.halting, recipe.train, recipe.data)
         return parse(Train[type(recipe.halting)], words, 'train', default=default)
     named = next((word for word in words if word in recipes), 'hrm-sudoku-4x4')
     args = read(find_recipe(named))
     if args.name != named: args = read(find_recipe(args.name))
     pick_device(args.device)
+    for name in args.track: find_tracker(name)
     if check_run(args.run, args.resume, args.overwrite):
         record = args.run / 'run.json'
         return read(recipe_in(read_json(record), record))
     if args.resume: print(f'{args.run} holds no run yet: starting one')
     return affordable(reachable(args, given(words)), given(words))
 
-# %% ../nbs/19e_train_command.ipynb #c5777759
+# %% ../nbs/19e_train_command.ipynb #1e145a7c
 def affordable(
     args:Train,  # as typed
     typed:set[str]=frozenset(),  # options that were typed: those stay
@@ -122,7 +125,7 @@ def train(
     print(f'{args.name} on {device} into {args.run}: preparing {args.data.task}')
     data = load_data(args.data, args.directory)
     command = [*start, 'train', *words]
-    try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command), own_data=args.directory is not None)
+    try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command), own_data=args.directory is not None, trackers=args.track)
     except KeyboardInterrupt:
         print('to go on: ' + shlex.join([word for word in command if word not in ('--overwrite', '--resume')] + ['--resume']))
         raise
