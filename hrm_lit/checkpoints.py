@@ -131,7 +131,7 @@ def read_names(
     if not isinstance(names, list) or len(names) != count: raise ValueError(f'{path} should be a list with a name for each of {count} puzzle ids, got {got}')
     return tuple(names)
 
-# %% ../nbs/19a_checkpoints.ipynb #fddec8e6
+# %% ../nbs/19a_checkpoints.ipynb #3ff47e27
 @dataclass(frozen=True)
 class Checkpoint:
     "A model read from disk."
@@ -153,7 +153,7 @@ def load_checkpoint(
         state_dict = read_official(path)
         made, step, place = official_recipe(path, state_dict, described), None, Path(path)
         model = Reasoner(made.model)
-        load_official(model, state_dict)
+        load_official(model, state_dict, path)
     else:
         config = read_json(place / 'config.json')
         if config.get('format') != FORMAT: raise ValueError(f'{place / "config.json"} should have format {FORMAT}, got {config.get("format")}')

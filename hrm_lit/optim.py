@@ -24,7 +24,7 @@ def check_range(
         limit = f' and below {high}' if high < math.inf else ''
         raise ValueError(f'{name} must be at least {low}{limit}, got {value}')
 
-# %% ../nbs/13_optim.ipynb #d14b5afc
+# %% ../nbs/13_optim.ipynb #13cedb61
 class AdamATan2(torch.optim.Optimizer):
     "Adam whose ratio is an angle, without epsilon; with the papers' betas no step exceeds lr (adam-atan2 0.0.3)."
     def __init__(self,
@@ -43,7 +43,7 @@ class AdamATan2(torch.optim.Optimizer):
         for group in self.param_groups:
             params = [p for p in group['params'] if p.grad is not None]
             if not params: continue
-            lr, (beta1, beta2), grads = group['lr'], group['betas'], [p.grad for p in params]
+            grads = [p.grad for p in params]
             if any(g.is_sparse for g in grads):
                 raise ValueError('AdamATan2 expects dense gradients, got a sparse one: train the puzzle table with SignSGD')
             for p in params:
@@ -51,16 +51,22 @@ class AdamATan2(torch.optim.Optimizer):
                 if not state: state.update(step=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
                 state['step'] += 1
             t, m, v = ([self.state[p][name] for p in params] for name in ('step', 'm', 'v'))
+            at_once = 1 if params[0].device.type == 'cpu' else len(params)  # a CPU's cache holds one tensor
+            for i in range(0, len(params), at_once):
+                self._move(group, *(values[i:i + at_once] for values in (params, grads, t, m, v)))
 
-            torch._foreach_mul_(params, 1 - lr * group['weight_decay'])
-            torch._foreach_lerp_(m, grads, 1 - beta1)
-            torch._foreach_mul_(v, beta2)
-            torch._foreach_addcmul_(v, grads, grads, 1 - beta2)
-            scale = torch._foreach_sqrt(v)
-            torch._foreach_div_(scale, [math.sqrt(1 - beta2**i) for i in t])
-            update = [torch.atan2(a, b) for a, b in zip(m, scale)]
-            torch._foreach_mul_(update, [-lr / (1 - beta1**i) for i in t])
-            torch._foreach_add_(params, update)
+    def _move(self, group, params, grads, t, m, v):
+        "The rule itself, on lists of tensors; t is the number of the step for each."
+        lr, (beta1, beta2) = group['lr'], group['betas']
+        torch._foreach_mul_(params, 1 - lr * group['weight_decay'])
+        torch._foreach_lerp_(m, grads, 1 - beta1)
+        torch._foreach_mul_(v, beta2)
+        torch._foreach_addcmul_(v, grads, grads, 1 - beta2)
+        scale = torch._foreach_sqrt(v)
+        torch._foreach_div_(scale, [math.sqrt(1 - beta2**i) for i in t])
+        update = [torch.atan2(a, b) for a, b in zip(m, scale)]
+        torch._foreach_mul_(update, [-lr / (1 - beta1**i) for i in t])
+        torch._foreach_add_(params, update)
 
 # %% ../nbs/13_optim.ipynb #3db4f907
 class SignSGD(torch.optim.Optimizer):

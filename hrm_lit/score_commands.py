@@ -86,7 +86,7 @@ class Eval:
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # also write the numbers into this file
     submission:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # ARC: write the two attempts at each question into this file
 
-# %% ../nbs/19f_score_commands.ipynb #c0561a66
+# %% ../nbs/19f_score_commands.ipynb #7e37b606
 def print_scores(found:dict):
     "The table of `hrm_lit eval`."
     shares = {'exact': 'exact', 'valid': 'right by the rules', 'cells': 'cells right'}
@@ -119,11 +119,12 @@ def eval_(words:list[str])->int:
     print(f'{made.path}: {len(data.test):,} held-out {find_domain(task).thing} of {task} on {device}')
     poll = Poll(data.test.names, data.tasks) if data.tasks else None  # a new one for each evaluation
     evaluation = evaluate(made.model, data.test, segments, args.batch_size, True, find_domain(task).valid, poll)
-    found = scores(evaluation, data.ratings) if len(evaluation.solved) else dict(puzzles=0)
+    secret = bool(data.tasks) and not all('output' in pair for task in data.tasks.values() for pair in task['test'])
+    found = dict(puzzles=0) if secret else scores(evaluation, data.ratings)
     if args.submission: print(f'\n{write_submission(args.submission, poll.ranked(), data.tasks)} holds two attempts at each question')
-    if found['puzzles']: print_scores(found)
-    else: print('\nthe answers are secret: no scores')
-    if poll and found['puzzles'] and all('output' in pair for task in data.tasks.values() for pair in task['test']):
+    if secret: print('\nsome answers are secret: no scores')
+    else: print_scores(found)
+    if poll and not secret:
         found['votes'] = arc_scores(poll.ranked(), data.tasks)
         print_votes(found['votes'])
     if args.json: write_json(dict(checkpoint=str(made.path), step=made.step, task=task, device=str(device), **found), args.json)
