@@ -73,7 +73,7 @@ class Ranks:
         ids, rows = self._gather(t._indices()[0]), self._gather(t._values())
         return torch.sparse_coo_tensor(ids[None], rows, t.shape, check_invariants=False)
 
-# %% ../nbs/15_distributed.ipynb #fd8d1542
+# %% ../nbs/15_distributed.ipynb #b4496047
 def start(
     device:torch.device,  # where to train
 )->tuple[Ranks, torch.device]:
@@ -85,7 +85,9 @@ def start(
         if here >= there: raise ValueError(f'this machine has {there} GPUs: expected at most as many processes, got LOCAL_RANK={here}')
         device = torch.device('cuda', here)
         torch.cuda.set_device(device)
-    dist.init_process_group('cpu:gloo,cuda:nccl' if device.type == 'cuda' else 'gloo')
+    store, rank, world = next(dist.rendezvous('env://'))
+    attempt = dist.PrefixStore(f'attempt {os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)}', store)  # else a restarted process may call the address of a dead one
+    dist.init_process_group('cpu:gloo,cuda:nccl' if device.type == 'cuda' else 'gloo', store=attempt, rank=rank, world_size=world)
     return Ranks(dist.get_rank(), world), device
 
 def stop()->None:
@@ -117,7 +119,7 @@ def first_here(
     ranks.agree(0)
     return made if begins else make()
 
-# %% ../nbs/15_distributed.ipynb #798279b6
+# %% ../nbs/15_distributed.ipynb #99e64fe6
 def launch(
     work:Callable,  # called without arguments in each process
     world:int=2,  # how many processes
@@ -131,6 +133,7 @@ def launch(
 def _as_rank(rank, work, world, port):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world),
                       MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)  # as torchrun has it; and a pool of threads does not survive a fork, so whoever uses it waits forever
     work()
 
 # %% ../nbs/15_distributed.ipynb #fbb83101

@@ -24,7 +24,7 @@ from .losses import losses
 from .model import Reasoner
 from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine
 
-# %% ../nbs/14_training.ipynb #076b239c
+# %% ../nbs/14_training.ipynb #22330a26
 @dataclass(frozen=True)
 class TrainConfig:
     "How a `Reasoner` is trained; the defaults are HRM's on Sudoku-Extreme 1k."
@@ -40,7 +40,7 @@ class TrainConfig:
     puzzle_lr:float = 1e-4  # of SignSGD on the puzzle table; 1e-2 for ARC
     puzzle_weight_decay:float = 1.  # of the rows that occur
     ema:float = 0.  # rate of the running average used for evaluation; TRM 0.999, HRM none
-    loss:Literal['stablemax', 'softmax'] = 'stablemax'  # cross entropy of the cells
+    loss:Literal['stablemax', 'softmax', 'stablemax32'] = 'stablemax'  # cross entropy of the cells; stablemax in float64, or by its third name in float32
     seed:int = 0  # of weights, order, augmentation and exploration
     log_every:int = 10  # steps between two readings of the metrics
     eval_every:int = 500  # steps between two evaluations
