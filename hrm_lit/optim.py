@@ -24,7 +24,7 @@ def check_range(
         limit = f' and below {high}' if high < math.inf else ''
         raise ValueError(f'{name} must be at least {low}{limit}, got {value}')
 
-# %% ../nbs/13_optim.ipynb #13cedb61
+# %% ../nbs/13_optim.ipynb #0f654da9
 class AdamATan2(torch.optim.Optimizer):
     "Adam whose ratio is an angle, without epsilon; with the papers' betas no step exceeds lr (adam-atan2 0.0.3)."
     def __init__(self,
@@ -51,7 +51,7 @@ class AdamATan2(torch.optim.Optimizer):
                 if not state: state.update(step=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
                 state['step'] += 1
             t, m, v = ([self.state[p][name] for p in params] for name in ('step', 'm', 'v'))
-            at_once = 1 if params[0].device.type == 'cpu' else len(params)  # a CPU's cache holds one tensor
+            at_once = 1 if params[0].device.type == 'cpu' else len(params)  # on a CPU memory costs more than calls
             for i in range(0, len(params), at_once):
                 self._move(group, *(values[i:i + at_once] for values in (params, grads, t, m, v)))
 

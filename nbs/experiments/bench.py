@@ -9,7 +9,7 @@ two medians, and the result is the median of the rounds. On a machine that other
 both programs then measure CPU seconds, which do not count the time that other processes took.
 With --variants, each change of ours is also switched off by itself, in one process, steps alternating.
 With --parts, only single operations are measured: attention written out and fused, by length; a product that fills
-33.5 MB, with memory given back and kept; the optimizer, tensor by tensor and all at once (no baseline needed).
+33.5 MB, in a new process with memory given back and kept; the optimizer, tensor by tensor and all at once (no baseline needed).
 """
 import argparse, json, os, platform, resource, shlex, statistics, subprocess, sys, time
 from pathlib import Path
@@ -18,6 +18,9 @@ RECIPES = {'trm-att': 'trm-att-sudoku-extreme', 'trm-mlp': 'trm-mlp-sudoku-extre
 OURS = "from hrm_lit.bench_command import bench\nsys.exit(bench(sys.argv[1:]))"
 THEIRS = "import runpy\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
 CLOCK = {'wall': "import sys\n", 'cpu': "import sys, time\ntime.perf_counter = time.process_time\n"}
+PRODUCT = "import json, time, torch\ntorch.set_num_threads(1)\nx, w, times = torch.randn(32 * 512, 97).bfloat16(), torch.randn(1024, 97).bfloat16(), []\n"
+KEEP = "from hrm_lit.layers import keep_memory\nassert keep_memory()\n"
+MEASURE = "for _ in range(6):\n    start = time.process_time()\n    x @ w.T\n    times.append(time.process_time() - start)\nprint(json.dumps(dict(ms=round(1000 * min(times), 2))))"
 
 def run(command, threads):
     "The last line that a command prints, as JSON, with the CPU seconds of the whole process."
@@ -92,7 +95,7 @@ def variants(model, args):
 
 def parts(args):
     "Milliseconds of CPU time of single operations, the best of five, one thread."
-    import ctypes, torch, torch.nn.functional as F
+    import torch, torch.nn.functional as F
     from hrm_lit.optim import AdamATan2
     torch.set_num_threads(1)
     def ms(f):
@@ -114,10 +117,7 @@ def parts(args):
                 with torch.no_grad(): row[f'{name}_forward'] = ms(lambda: f(*inputs))
                 row[f'{name}_both'] = ms(lambda: torch.autograd.grad(f(*inputs), inputs, g))
             attention.append(row)
-    x, w, libc, product = torch.randn(32 * 512, 97).bfloat16(), torch.randn(1024, 97).bfloat16(), ctypes.CDLL(None), {}
-    for name, kept in (('given back', False), ('kept', True)):
-        libc.mallopt(-4, 0 if kept else 65536), libc.mallopt(-1, 2**31 - 1 if kept else 128 << 10)
-        product[name] = ms(lambda: x @ w.T)
+    product = {name: run([sys.executable, '-c', PRODUCT + after], 1)['ms'] for name, after in (('given back', MEASURE), ('kept', KEEP + MEASURE))}
     shapes = [(1536, 512), (512, 512), (3072, 512), (512, 1536)] * 8  # HRM's 32 matrices
     params = [torch.randn(shape).requires_grad_() for shape in shapes]
     for p in params: p.grad = torch.randn_like(p)
