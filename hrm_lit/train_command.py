@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Folder', 'Rule', 'parse', 'given', 'Train', 'train_options', 'affordable', 'reachable', 'train']
 
-# %% ../nbs/19e_train_command.ipynb #a37eacd6
+# %% ../nbs/19e_train_command.ipynb #79ce34d2
 import io
 import math
+import os
 import shlex
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
@@ -90,7 +91,7 @@ def train_options(
     if args.resume: print(f'{args.run} holds no run yet: starting one')
     return affordable(reachable(args, given(words)), given(words))
 
-# %% ../nbs/19e_train_command.ipynb #1e145a7c
+# %% ../nbs/19e_train_command.ipynb #78790aa4
 def affordable(
     args:Train,  # as typed
     typed:set[str]=frozenset(),  # options that were typed: those stay
@@ -120,6 +121,8 @@ def train(
     start:tuple=('hrm_lit',),  # what was typed before it, e.g. ('hrm_lit', '--use', 'my_puzzle.py'): needed again to go on
 )->int:  # exit status
     "`hrm_lit train RECIPE`"
+    processes = int(os.environ.get('WORLD_SIZE', 1))
+    if processes > 1: raise ValueError(f'hrm_lit train runs in one process, got WORLD_SIZE={processes} from torchrun; chapter 15 shows a script for several')
     args = train_options(words)
     device = pick_device(args.device)
     print(f'{args.name} on {device} into {args.run}: preparing {args.data.task}')
