@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Evaluation', 'evaluate', 'by_difficulty', 'if_halted', 'Thought', 'think', 'choose', 'scores', 'upstream_metrics']
 
-# %% ../nbs/16_evaluation.ipynb #6f98d384
+# %% ../nbs/16_evaluation.ipynb #d3e15a59
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +19,8 @@ from .model import Reasoner
 from .losses import cells_right
 from .carry import initial_carry, segment
 from .halting import supervise
+from .training import across
+from .distributed import Ranks
 
 # %% ../nbs/16_evaluation.ipynb #81cba7e2
 class Evaluation(NamedTuple):
@@ -33,35 +35,37 @@ class Evaluation(NamedTuple):
         "(M,) exact accuracy after each segment"
         return self.solved.mean(0)
 
-# %% ../nbs/16_evaluation.ipynb #7f215af9
+# %% ../nbs/16_evaluation.ipynb #300d312d
 @torch.no_grad()
 def evaluate(
     model:Reasoner,  # with the weights to judge
     puzzles:Puzzles,  # N examples
     segments:int=16,  # M; upstream runs halt_max_steps, 16 in most published runs
-    batch_size:int=256,  # puzzles at a time
+    batch_size:int=256,  # puzzles at a time, of each process
     progress:bool=False,  # show a bar
     valid:Callable|None=None,  # (inputs, answers) -> (B,) bool, where more than the label is right; `Domain.valid`
     watch:Callable|None=None,  # called with each batch, its last answers (B, S) and their q_halt (B,)
+    ranks:Ranks=Ranks(),  # which of several processes this is: each takes its rows of every batch, and all get the result
 )->Evaluation:
     "Run every puzzle for `segments` segments and record what it answers after each; puzzles without a label are run, not scored."
     for name, value in (('segments', segments), ('batch_size', batch_size)):
         if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
-    batch_size, start = min(batch_size, len(puzzles)), model.initial_latents()
-    columns, scored = [[] for _ in range(3 + (valid is not None))], []
-    batches = eval_batches(puzzles, batch_size, model.lm_head.weight.device)
-    bar = dict(total=-(-len(puzzles) // batch_size), disable=not progress, desc='evaluate', unit='batch')
-    for batch in tqdm(batches, **bar):
-        z, rows = start, []
+    batch_size, start = min(batch_size, -(-len(puzzles) // ranks.world)), model.initial_latents()
+    columns, scored, together = [[] for _ in range(3 + (valid is not None))], [], batch_size*ranks.world
+    batches, own = eval_batches(puzzles, together, model.lm_head.weight.device), ranks.rows(together)
+    bar = dict(total=-(-len(puzzles) // together), disable=not progress, desc='evaluate', unit='batch')
+    for whole in tqdm(batches, **bar):
+        z, rows, real = start, [], max(0, len(puzzles) - together*len(scored) - own.start)
+        batch = across(lambda t: t[own], whole)
         for _ in range(segments):
             z, pred = model({name: latent.expand(batch_size, -1, -1) for name, latent in z.items()}, batch)
             right, cells = cells_right(pred.logits, batch['labels'])
             answers = pred.logits.argmax(-1)
             rows.append((right == cells, right / cells.clamp(min=1), pred.q_halt))
-            if valid: rows[-1] += (_judged(valid, batch['inputs'], answers, len(puzzles) - batch_size*len(columns[0])),)
-        if watch: watch(batch, answers, pred.q_halt)
-        scored.append((cells > 0).cpu())
-        for column, values in zip(columns, zip(*rows)): column.append(torch.stack(values, 1).cpu())
+            if valid: rows[-1] += (_judged(valid, batch['inputs'], answers, real),)
+        if watch: watch(whole, *ranks.gather(dict(answers=answers, q_halt=pred.q_halt)).values())
+        scored.append(ranks.gather(cells > 0).cpu())
+        for column, values in zip(columns, zip(*rows)): column.append(ranks.gather(torch.stack(values, 1)).cpu())
     kept = torch.cat(scored)[:len(puzzles)].numpy()
     return Evaluation(*(torch.cat(column)[:len(puzzles)].numpy()[kept] for column in columns))
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BF16', 'HRM', 'TRM', 'MAZE', 'ARC', 'ARC1_PUZZLES', 'ARC2_PUZZLES', 'ARC_TRAIN', 'ARC_1', 'TRM_TRAIN', 'recipes',
-           'SMALL', 'SUDOKU4', 'SUDOKU6', 'SMALL_TRAIN', 'BOARDS4', 'BOARDS6', 'SMALL_EXTREME', 'HALTING', 'Recipe',
-           'find_recipe', 'recipe_rows', 'to_dict', 'from_dict', 'fitted']
+           'SMALL', 'SUDOKU4', 'SUDOKU6', 'SMALL_TRAIN', 'BOARDS4', 'BOARDS6', 'SMALL_EXTREME', 'small', 'HALTING',
+           'Recipe', 'find_recipe', 'recipe_rows', 'to_dict', 'from_dict', 'fitted']
 
 # %% ../nbs/18_recipes.ipynb #a7d6b273
 import difflib
@@ -87,10 +87,12 @@ recipes |= {
         replace(SMALL_TRAIN, steps=6000, eval_every=500, save_every=500, puzzle_lr=3e-2, puzzle_weight_decay=0.1), DataConfig('arc-mini', 0, 0, num_aug=7)),
 }
 
-# %% ../nbs/18_recipes.ipynb #4b147c71
+# %% ../nbs/18_recipes.ipynb #09b18661
 SMALL_EXTREME = ModelConfig(hidden_size=128, num_heads=4, expansion=3., layers=2, positions='grid', puzzle_ndim=0, **BF16)
-recipes |= {'hrm-sudoku-extreme-small': Recipe(SMALL_EXTREME, QLearning(8),
-    replace(SMALL_TRAIN, steps=20_000, batch_size=48, lr=1e-3, warmup_steps=200, lr_min_ratio=0.1, eval_every=1000, save_every=1000), DataConfig(test_size=500))}
+small = Recipe(SMALL_EXTREME, QLearning(8), replace(SMALL_TRAIN, steps=20_000, batch_size=48, lr=1e-3, warmup_steps=200, lr_min_ratio=0.1,
+                                                    eval_every=1000, save_every=1000), DataConfig(test_size=500))
+recipes |= {'hrm-sudoku-extreme-small': small,
+            'hrm-sudoku-extreme-small-rope': replace(small, model=replace(SMALL_EXTREME, positions='rope'))}
 
 # %% ../nbs/18_recipes.ipynb #efc4ded3
 def find_recipe(

@@ -6,12 +6,14 @@
 __all__ = ['RUN_FILES', 'FREE', 'provenance', 'check_run', 'same_recipe', 'fingerprint', 'read_rows', 'continue_run', 'reading',
            'task', 'train_run']
 
-# %% ../nbs/19b_runs.ipynb #31bffb8c
+# %% ../nbs/19b_runs.ipynb #3110ef39
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,9 +23,10 @@ from tqdm import tqdm
 import hrm_lit
 from .domains import Data, find_domain
 from .batches import Batches
-from .model import Reasoner, parameter_count
+from .model import Reasoner, compile_model, parameter_count
 from .training import TrainState, fit, learning_curve, load_state
 from .stopping import Stoppable, Stopped
+from .distributed import Ranks, Shard, gathered, share
 from .trackers import find_tracker, tracked
 from .evaluation import evaluate
 from .recipes import Recipe, fitted, to_dict
@@ -60,8 +63,8 @@ def check_run(
         raise ValueError(f'{run} holds a run already: --resume continues it, --overwrite replaces it, --out DIR goes elsewhere')
     return resume and (run / 'run.json').exists()
 
-# %% ../nbs/19b_runs.ipynb #c79735f7
-FREE = ('steps', 'log_every', 'eval_every', 'save_every')  # what a resumed run may change
+# %% ../nbs/19b_runs.ipynb #f29024c7
+FREE = ('steps', 'accumulate', 'log_every', 'eval_every', 'save_every')  # what a resumed run may change
 
 def same_recipe(
     old:Recipe,  # of the run
@@ -134,7 +137,7 @@ def task(
     "What is being learnt, in a line."
     return f'{name}: {len(data.train):,} {find_domain(recipe.data.task).thing}, {parameter_count(recipe.model):,} parameters, {device}'
 
-# %% ../nbs/19b_runs.ipynb #dd311a23
+# %% ../nbs/19b_runs.ipynb #e910819d
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -147,25 +150,46 @@ def train_run(
     command:str|None=None,  # what was typed, for the record
     own_data:bool=False,  # the data come from a directory
     trackers:tuple[str,...]=(),  # who else is told of each reading: tensorboard, wandb, trackio (chapter 14c)
+    ranks:Ranks=Ranks(),  # which of several processes this is; the first one writes and talks
+    compiled:bool|None=None,  # let torch.compile merge small operations; None: on CUDA, where the minute that it takes pays
+    max_minutes:float=math.inf,  # stop and save after so many minutes, as if interrupted
 )->Path:  # the last checkpoint
     "Train, evaluate and save; Ctrl-C saves before it leaves."
-    run, device, recipe = Path(run), torch.device(device), fitted(recipe, data)
+    if not max_minutes > 0: raise ValueError(f'max_minutes must be positive, got {max_minutes}')
+    run, device, recipe, began = Path(run), torch.device(device), fitted(recipe, data), time.monotonic()
     cfg, valid = recipe.train, find_domain(recipe.data.task).valid
-    going_on = check_run(run, resume, overwrite)
+    going_on, first = check_run(run, resume, overwrite), ranks.rank == 0
+    progress, trackers = progress and first, trackers if first else ()
     for tracker in trackers: find_tracker(tracker)  # before anything is written
     def say(line): progress and tqdm.write(line, file=sys.stderr)
-    batches = Batches(data.train, cfg.batch_size, cfg.seed, data.augment, device)
+    batches = Shard(Batches(data.train, cfg.batch_size, cfg.seed, data.augment, device), ranks)
     torch.manual_seed(cfg.seed)
-    state = TrainState.start(Reasoner(recipe.model).to(device), cfg)
+    model = Reasoner(recipe.model).to(device)
+    if device.type == 'cuda' if compiled is None else compiled: compile_model(model)
+    state = TrainState.start(model, cfg)
     rows, sessions = continue_run(run, name, recipe, data, state, say) if going_on else ([], [])
+    share(state, ranks, cfg.batch_size)  # all wait for one another here: nobody writes before everybody has looked
 
-    run.mkdir(parents=True, exist_ok=True)
-    for file in RUN_FILES if overwrite else (): discard(run / file)
-    for left in [*run.glob('unfinished-*'), *run.glob('checkpoints/unfinished-*')]: discard(left)  # by a run that was killed while it wrote
-    record = {'recipe': name, 'fingerprint': fingerprint(data), 'sessions': sessions + [{'from_step': state.step} | provenance(device, command)]} | to_dict(recipe)
-    write_json(record, run / 'run.json')
-    with whole(run / 'metrics.jsonl') as part: part.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    session = {'from_step': state.step, 'processes': ranks.world} | provenance(device, command)
+    record = {'recipe': name, 'fingerprint': fingerprint(data), 'sessions': [*sessions, session]} | to_dict(recipe)
+    if first:
+        run.mkdir(parents=True, exist_ok=True)
+        for file in RUN_FILES if overwrite else (): discard(run / file)
+        for left in [*run.glob('unfinished-*'), *run.glob('checkpoints/unfinished-*')]: discard(left)  # by a run that was killed while it wrote
+        write_json(record, run / 'run.json')
+        with whole(run / 'metrics.jsonl') as part: part.write_text(''.join(json.dumps(row) + '\n' for row in rows))
 
+    def save():
+        "Checkpoint and picture, of what all processes have."
+        everything = gathered(state, ranks)
+        session.update(to_step=state.step, minutes=(time.monotonic() - began) / 60)
+        if first:
+            write_json(record, run / 'run.json')
+            save_checkpoint(run, everything, recipe, names=data.train.names, own_data=own_data)
+            with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)
+        return run / 'checkpoints' / f'step_{state.step:07d}'
+
+    def asked(number): return ranks.agree(number or signal.SIGTERM * (time.monotonic() - began > 60 * max_minutes))
     saved = evaluated = state.step
     def due(last, every): return state.step == cfg.steps or state.step // every > last // every
     say(task(name, recipe, data, device))
@@ -174,26 +198,24 @@ def train_run(
     with tracked(trackers, run, name, record, state.step, say=warn) as tell, \
          tqdm(total=cfg.steps, initial=state.step, desc=name, disable=not progress, dynamic_ncols=True,
               bar_format='{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining}{postfix}]') as bar, \
-         open(run / 'metrics.jsonl', 'a') as log, Stoppable(batches, move) as stoppable:
+         open(run / 'metrics.jsonl' if first else os.devnull, 'a') as log, Stoppable(batches, move, asked) as stoppable:
         try:
-            for row in fit(state, stoppable, recipe.halting, cfg):
+            for row in fit(state, stoppable, recipe.halting, cfg, ranks.sync):
                 if due(evaluated, cfg.eval_every):
-                    with state.averaged() as model: found = evaluate(model, data.test, recipe.halting.max_segments, valid=valid)
+                    with state.averaged() as model: found = evaluate(model, data.test, recipe.halting.max_segments, valid=valid, ranks=ranks)
                     evaluated, count = state.step, len(found.solved)
                     if count: row['held_out'] = found.exact[-1].item()
                     if count and valid: row['held_out_valid'] = found.valid[:, -1].mean().item()
                     line = f'{row["held_out"]:.1%} of {count:,} held-out puzzles exact' if count else 'the answers to all held-out puzzles are secret'
                     say(f'step {state.step}: {line}' + (f', {row["held_out_valid"]:.1%} valid' if 'held_out_valid' in row else ''))
                 rows.append(row), log.write(json.dumps(row) + '\n'), log.flush(), tell(row)
-                if due(saved, cfg.save_every):
-                    saved, checkpoint = state.step, save_checkpoint(run, state, recipe, names=data.train.names, own_data=own_data)
-                    with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)
+                if due(saved, cfg.save_every): saved, checkpoint = state.step, save()
                 bar.set_postfix_str(reading(row), refresh=False), move(state.step)
         except Stopped as stopped:
-            checkpoint = save_checkpoint(run, state, recipe, names=data.train.names, own_data=own_data)
-            with whole(run / 'learning_curve.png') as part: learning_curve(rows, part)
-            tqdm.write(f'{stopped}: stopped after step {state.step} and saved; --resume (in Python resume=True) goes on from there', file=sys.stderr)
-            raise
+            checkpoint, over = save(), time.monotonic() - began > 60 * max_minutes
+            why = f'{max_minutes:g} minutes are over' if over else stopped
+            if first: tqdm.write(f'{why}: stopped after step {state.step} and saved; --resume (in Python resume=True) goes on from there', file=sys.stderr)
+            if not over: raise
         except FloatingPointError as error:
             good = sorted((run / 'checkpoints').glob('step_*'))
             raise FloatingPointError(f'{error}; the last good checkpoint is {good[-1]}' if good else f'{error}; there is no checkpoint yet') from error

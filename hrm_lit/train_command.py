@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Folder', 'Rule', 'parse', 'given', 'Train', 'train_options', 'affordable', 'reachable', 'train']
 
-# %% ../nbs/19e_train_command.ipynb #79ce34d2
+# %% ../nbs/19e_train_command.ipynb #7aba3015
 import io
 import math
 import os
@@ -13,13 +13,15 @@ import shlex
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 from .domains import DataConfig, load_data
+from .layers import keep_memory
 from .model import ModelConfig, segment_flops
 from .halting import QLearning
 from .training import TrainConfig, pick_device
+from .distributed import first_here, one_voice, together
 from .trackers import find_tracker, trackers
 from .recipes import Recipe, find_recipe, recipes
 from .checkpoints import read_json, recipe_in
@@ -50,7 +52,7 @@ def given(words:list[str])->set[str]:
     "The options among some words, e.g. {'--batch-size'}."
     return {word.split('=')[0].replace('_', '-') for word in words if word.startswith('--')}
 
-# %% ../nbs/19e_train_command.ipynb #43879088
+# %% ../nbs/19e_train_command.ipynb #17387a73
 Rule = TypeVar('Rule')
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Train(Generic[Rule]):
     device:str = 'auto'  # cpu, cuda or cuda:1; auto takes the first GPU, or else the CPU
     resume:bool = False  # continue the run in that directory, with the options it began with; or start it, if there is none
     overwrite:bool = False  # replace the run in that directory
+    compiled:Literal['auto', 'yes', 'no'] = 'auto'  # let torch.compile merge small operations; auto: on CUDA only, since it takes a minute or more
+    max_minutes:float = math.inf  # stop and save after so many minutes; --resume goes on
     track:Annotated[UseAppendAction[tuple[str, ...]], arg(metavar='|'.join(trackers), help_behavior_hint='')] = ()  # show the run there too, as it goes (pip install 'hrm_lit[trackers]'); may be given several times
     model:ModelConfig = field(default_factory=ModelConfig)
     halting:Rule = None
@@ -78,7 +82,7 @@ def train_options(
 )->Train:
     "The options of a run; their defaults are the recipe's, or those of the run that goes on."
     def read(recipe):
-        default = Train(tyro.MISSING, None, None, 'auto', False, False, (), recipe.model, recipe.halting, recipe.train, recipe.data)
+        default = Train(name=tyro.MISSING, model=recipe.model, halting=recipe.halting, train=recipe.train, data=recipe.data)
         return parse(Train[type(recipe.halting)], words, 'train', default=default)
     named = next((word for word in words if word in recipes), 'hrm-sudoku-4x4')
     args = read(find_recipe(named))
@@ -91,7 +95,7 @@ def train_options(
     if args.resume: print(f'{args.run} holds no run yet: starting one')
     return affordable(reachable(args, given(words)), given(words))
 
-# %% ../nbs/19e_train_command.ipynb #78790aa4
+# %% ../nbs/19e_train_command.ipynb #6d8ce1dc
 def affordable(
     args:Train,  # as typed
     typed:set[str]=frozenset(),  # options that were typed: those stay
@@ -121,16 +125,18 @@ def train(
     start:tuple=('hrm_lit',),  # what was typed before it, e.g. ('hrm_lit', '--use', 'my_puzzle.py'): needed again to go on
 )->int:  # exit status
     "`hrm_lit train RECIPE`"
-    processes = int(os.environ.get('WORLD_SIZE', 1))
-    if processes > 1: raise ValueError(f'hrm_lit train runs in one process, got WORLD_SIZE={processes} from torchrun; chapter 15 shows a script for several')
-    args = train_options(words)
-    device = pick_device(args.device)
-    print(f'{args.name} on {device} into {args.run}: preparing {args.data.task}')
-    data = load_data(args.data, args.directory)
-    command = [*start, 'train', *words]
-    try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command), own_data=args.directory is not None, trackers=args.track)
-    except KeyboardInterrupt:
-        print('to go on: ' + shlex.join([word for word in command if word not in ('--overwrite', '--resume')] + ['--resume']))
-        raise
-    print(f'{last}\n{args.run / "learning_curve.png"}\nnext: {shlex.join(start)} solve {args.run} PUZZLE, or {shlex.join(start)} eval {args.run}')
+    with one_voice(): args = train_options(words)
+    keep_memory()
+    with together(pick_device(args.device)) as (ranks, device):
+        where = device if ranks.world == 1 else f'{ranks.world} processes, the first on {device},'
+        print(f'{args.name} on {where} into {args.run}: preparing {args.data.task}')
+        data = first_here(lambda: load_data(args.data, args.directory), ranks)
+        many = ['torchrun', '--nproc-per-node', os.environ['LOCAL_WORLD_SIZE'], '-m'] if ranks.world > 1 else []
+        command = [*many, *start, 'train', *words]
+        try: last = train_run(args.name, args.recipe, data, args.run, device, args.resume, args.overwrite, command=shlex.join(command), own_data=args.directory is not None,
+                              trackers=args.track, ranks=ranks, compiled=dict(auto=None, yes=True, no=False)[args.compiled], max_minutes=args.max_minutes)
+        except KeyboardInterrupt:
+            print('to go on: ' + shlex.join([word for word in command if word not in ('--overwrite', '--resume')] + ['--resume']))
+            raise
+        print(f'{last}\n{args.run / "learning_curve.png"}\nnext: {shlex.join(start)} solve {args.run} PUZZLE, or {shlex.join(start)} eval {args.run}')
     return 0
