@@ -6,7 +6,7 @@
 __all__ = ['RUN_FILES', 'FREE', 'provenance', 'check_run', 'same_recipe', 'fingerprint', 'read_rows', 'continue_run', 'reading',
            'task', 'train_run']
 
-# %% ../nbs/19b_runs.ipynb #3110ef39
+# %% ../nbs/19b_runs.ipynb #2bb66262
 import hashlib
 import json
 import math
@@ -24,7 +24,8 @@ import hrm_lit
 from .domains import Data, find_domain
 from .batches import Batches
 from .model import Reasoner, compile_model, parameter_count
-from .training import TrainState, fit, learning_curve, load_state
+from .training import TrainState, fit
+from .resume import learning_curve, load_state
 from .stopping import Stoppable, Stopped
 from .distributed import Ranks, Shard, gathered, share
 from .trackers import find_tracker, tracked
@@ -137,7 +138,7 @@ def task(
     "What is being learnt, in a line."
     return f'{name}: {len(data.train):,} {find_domain(recipe.data.task).thing}, {parameter_count(recipe.model):,} parameters, {device}'
 
-# %% ../nbs/19b_runs.ipynb #e910819d
+# %% ../nbs/19b_runs.ipynb #9198c31e
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -216,7 +217,7 @@ def train_run(
             why = f'{max_minutes:g} minutes are over' if over else stopped
             if first: tqdm.write(f'{why}: stopped after step {state.step} and saved; --resume (in Python resume=True) goes on from there', file=sys.stderr)
             if not over: raise
-        except FloatingPointError as error:
+        except (FloatingPointError, OSError) as error:
             good = sorted((run / 'checkpoints').glob('step_*'))
-            raise FloatingPointError(f'{error}; the last good checkpoint is {good[-1]}' if good else f'{error}; there is no checkpoint yet') from error
+            raise type(error)(f'{error}; ' + (f'the last good checkpoint is {good[-1]}' if good else 'there is no checkpoint yet')) from error
     return checkpoint
