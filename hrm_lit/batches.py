@@ -75,7 +75,7 @@ def total_steps(
     "Optimizer steps of a run, counted as upstream counts them."
     return int(epochs*puzzles.num_groups*puzzles.mean_examples/batch_size)
 
-# %% ../nbs/06_batches.ipynb #382914cc
+# %% ../nbs/06_batches.ipynb #029cb705
 class Batches:
     "An endless stream of training batches in which `batches[step]` depends on seed and step alone."
     def __init__(self,
@@ -96,7 +96,7 @@ class Batches:
         self._check_size(given=epochs_per_pass is not None)
         self.device, self.arrays = torch.device(device), _on_device(puzzles, device)
         self.generator = torch.Generator(device)
-        self.ends, self.current = [0], (0, [])  # the step after each pass so far; the pass at hand and its batches
+        self.ends, self.k = [0], 0  # the step after each pass so far; the pass at hand, 0 for none
 
     def _check_size(self, given):
         B, p = self.batch_size, self.puzzles
@@ -108,30 +108,42 @@ class Batches:
 
     def _rng(self, k): return np.random.Generator(np.random.Philox(self.seed + k))
 
-    def examples(self,
-        step:int,   # 0, 1, ...
-    )->np.ndarray:  # (B,) example numbers
-        "Which examples the batch of `step` consists of."
+    def _batch(self, step):
+        "The example numbers of `step`, here and on the device; draws the pass unless it is at hand."
         require(step >= 0, f'step must not be negative, got {step}')
         while self.ends[-1] <= step:
             queue = draw_queue(self.puzzles, self.epochs, self._rng(len(self.ends)))
             self.ends.append(self.ends[-1] + len(cut_queue(self.sizes[queue], self.batch_size)) - 1)
         k = int(np.searchsorted(self.ends, step, side='right'))
-        if self.current[0] != k:
+        if self.k != k:
             choice = np.random.default_rng([self.seed, k]).choice
-            self.current = k, sample_pass(self.puzzles, self.batch_size, self.epochs, self._rng(k), choice)
-        return self.current[1][step - self.ends[k - 1]]
+            batches = sample_pass(self.puzzles, self.batch_size, self.epochs, self._rng(k), choice)
+            self.k, self.numbers = k, np.stack(batches).astype(np.int64)
+            self.rows = _send(self.numbers, self.device)
+        i = step - self.ends[k - 1]
+        return self.numbers[i], self.rows[i]
+
+    def examples(self,
+        step:int,   # 0, 1, ...
+    )->np.ndarray:  # (B,) example numbers
+        "Which examples the batch of `step` consists of."
+        return self._batch(step)[0]
 
     def __getitem__(self,
         step:int,  # 0, 1, ...
     )->dict:       # inputs and labels (B, S), puzzle_ids (B,), all int64 on the device
         "The batch of `step`."
-        rows = torch.from_numpy(self.examples(step).astype(np.int64)).to(self.device)
+        _, rows = self._batch(step)
         mixed = np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)
         self.generator.manual_seed(int(mixed[0]))
         inputs, labels, ids = self.puzzles.gather(self.arrays, rows, self.generator)
         if self.augment is not None: inputs, labels = self.augment(inputs, labels, self.generator)
         return dict(inputs=inputs, labels=_masked(self.puzzles, labels), puzzle_ids=ids)
+
+def _send(numbers, device):
+    "An array as a tensor on `device`; a GPU fetches it while the host goes on."
+    tensor = torch.from_numpy(numbers)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else tensor.to(device)
 
 def _on_device(puzzles, device): return {name: torch.from_numpy(values).to(device) for name, values in puzzles.arrays().items()}
 

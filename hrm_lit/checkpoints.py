@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'NAMES', 'FILES', 'discard', 'whole', 'write_json', 'read_json', 'save_checkpoint', 'find_checkpoint',
            'recipe_in', 'read_weights', 'read_names', 'Checkpoint', 'load_checkpoint']
 
-# %% ../nbs/19a_checkpoints.ipynb #8514819b
+# %% ../nbs/19a_checkpoints.ipynb #b2f79b94
 import json
 import os
 import shutil
@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 import hrm_lit
 from .model import Reasoner
-from .training import TrainState, save_state
+from .training import TrainState
+from .resume import save_state
 from .recipes import Recipe, find_recipe, from_dict, to_dict
 from .official import load_official, official_recipe, read_official
 

@@ -6,7 +6,7 @@
 __all__ = ['WEIGHTS', 'TRAINING', 'CLASSES', 'Address', 'parse_address', 'listed', 'choose_file', 'answered', 'explained',
            'files_there', 'fetch_checkpoint', 'local', 'official_config', 'read_training', 'read_checkpoint', 'convert']
 
-# %% ../nbs/19d_hub.ipynb #2431de3d
+# %% ../nbs/19d_hub.ipynb #5289072f
 import json
 import math
 import re
@@ -17,14 +17,13 @@ from typing import NamedTuple
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-import hrm_lit
 from .halting import Correctness, QLearning
 from .model import Reasoner
 from .training import TrainConfig
 from .recipes import Recipe, find_recipe, to_dict
 from .official import load_official, official_recipe, read_official, to_official
-from .checkpoints import FORMAT, NAMES, Checkpoint, find_checkpoint, load_checkpoint, read_names, recipe_in, whole, write_json
+from .checkpoints import NAMES, Checkpoint, find_checkpoint, load_checkpoint, read_names, recipe_in, whole
+from .weights import find_weights, write_weights
 
 # %% ../nbs/19d_hub.ipynb #5b0d597c
 class Address(NamedTuple):
@@ -128,13 +127,13 @@ def fetch_checkpoint(
     def get(name): return api.hf_hub_download(address.repo, name, revision=address.revision, cache_dir=cache_dir, local_files_only=cached)
     with explained(api, address): return [Path(get(name)) for name in [*beside, str(file)]][-1]
 
-# %% ../nbs/19d_hub.ipynb #c66044d9
+# %% ../nbs/19d_hub.ipynb #081754f8
 def local(
-    place:str|Path,  # path, or address on the hub
+    place:str|Path,  # path, name of shipped weights, or address on the hub
 )->Path:
-    "The path itself, or that of the file which an address means."
+    "The path itself, or that of what a name or an address means."
     address = Path(place).as_posix()
-    return fetch_checkpoint(address) if address.startswith('hf:') else Path(place)
+    return fetch_checkpoint(address) if address.startswith('hf:') else find_weights(place)
 
 # %% ../nbs/19d_hub.ipynb #c1171de6
 TRAINING = {'global_batch_size': 'batch_size', 'lr': 'lr', 'lr_min_ratio': 'lr_min_ratio', 'lr_warmup_steps': 'warmup_steps',
@@ -164,7 +163,7 @@ def official_config(
     return dict(arch=arch, data_path=place, data_paths=[place], epochs=epochs, ema=train.ema > 0, ema_rate=train.ema or 0.999,
                 **{theirs: getattr(train, ours) for theirs, ours in TRAINING.items()}, hrm_lit=to_dict(recipe))
 
-# %% ../nbs/19d_hub.ipynb #a1fa84ca
+# %% ../nbs/19d_hub.ipynb #0abb5d0c
 def read_training(
     values:dict,  # content of all_config.yaml
     train:TrainConfig,  # what it does not say
@@ -175,11 +174,11 @@ def read_training(
     return replace(train, **found, ema=float(values.get('ema_rate', 0.999)) if values.get('ema') else 0.)
 
 def read_checkpoint(
-    place:str|Path,  # run, checkpoint directory, official file, or address on the hub
+    place:str|Path,  # run, checkpoint directory, official file, name of shipped weights, or address on the hub
     device:str|torch.device='cpu',  # where the model goes
     recipe:str|None=None,  # what an official file without all_config.yaml holds
 )->Checkpoint:
-    "As `load_checkpoint`, from the hub too, and with all that an official directory says about the training."
+    "As `load_checkpoint`, by name and from the hub too, and with all that an official directory says about the training."
     path = local(place)
     if find_checkpoint(path) is not None: return load_checkpoint(path, device, recipe)
     values, beside, weights = None, path.with_name('all_config.yaml'), read_official(path)
@@ -196,9 +195,9 @@ def read_checkpoint(
     names = read_names(path.with_name(NAMES), made.model.num_puzzles) if path.with_name(NAMES).exists() else ()
     return Checkpoint(model.to(device).eval(), made, path, step, names)
 
-# %% ../nbs/19d_hub.ipynb #ad0013a3
+# %% ../nbs/19d_hub.ipynb #d02b8458
 def convert(
-    source:str|Path,  # path of a checkpoint of either kind, or address on the hub
+    source:str|Path,  # path of a checkpoint of either kind, name, or address on the hub
     target:str|Path,  # directory to make; it must not exist
     recipe:str|None=None,  # what an official file without all_config.yaml holds
     to:str|None=None,  # 'official' or 'hrm_lit'; the kind that the source is not, unless given
@@ -213,16 +212,14 @@ def convert(
     if official := (to or ('official' if made.path.is_dir() else 'hrm_lit')) == 'official':
         config, prefix = official_config(made.model, made.recipe), '_orig_mod.' if compiled else ''
         weights = {prefix + key: value for key, value in to_official(made.model)[0].items()}
-    else:
-        config = {'format': FORMAT, 'version': hrm_lit.__version__, 'step': made.step} | to_dict(made.recipe)
-        weights = {key: value.contiguous() for key, value in made.model.state_dict().items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with whole(target) as part:
             part.mkdir()
-            torch.save(weights, part / name) if official else save_file(weights, part / 'model.safetensors')
-            if official: (part / 'all_config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
-            else: write_json(config | {'own_data': made.own_data}, part / 'config.json')
-            if made.names: (part / NAMES).write_text(json.dumps(made.names))
+            if official:
+                torch.save(weights, part / name)
+                (part / 'all_config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
+                if made.names: (part / NAMES).write_text(json.dumps(made.names))
+            else: write_weights(made, part)
     except (RuntimeError, SafetensorError) as error: raise OSError(f'{target} cannot be written, is the disk full? ({error})') from error
     return target / name if official else target

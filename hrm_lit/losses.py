@@ -31,23 +31,29 @@ def log_stablemax32(
     s = torch.where(x < 0, 1 / (1 - x.clamp(max=0)), x + 1)
     return torch.log(s / s.sum(-1, keepdim=True))
 
-# %% ../nbs/10_losses.ipynb #aa7a8362
+# %% ../nbs/10_losses.ipynb #d12034d1
 def stablemax_cross_entropy(
     logits:Tensor,  # (B, S, V)
     labels:Tensor,  # (B, S) integers, IGNORE where there is nothing to learn
     log_probabilities:Callable=log_stablemax,  # (..., V) -> (..., V)
+    smoothing:float=0.,  # share of each label that is spread over all V tokens
 )->Tensor:  # (B, S) float64, 0 where ignored
     "-log stablemax probability of each label."
-    known = labels != IGNORE
-    picked = log_probabilities(logits).gather(-1, labels.where(known, 0).long()[..., None]).squeeze(-1)
+    if not 0 <= smoothing <= 1: raise ValueError(f'smoothing is a share: expected 0..1, got {smoothing}')
+    known, log_p = labels != IGNORE, log_probabilities(logits)
+    picked = log_p.gather(-1, labels.where(known, 0).long()[..., None]).squeeze(-1)
+    if smoothing: picked = picked.lerp(log_p.mean(-1), smoothing)
     return (-picked).where(known, 0.)
 
 def softmax_cross_entropy(
     logits:Tensor,  # (B, S, V)
     labels:Tensor,  # (B, S) integers, IGNORE where there is nothing to learn
+    smoothing:float=0.,  # share of each label that is spread over all V tokens
 )->Tensor:  # (B, S) float32, 0 where ignored
     "-log softmax probability of each label."
-    return F.cross_entropy(logits.float().transpose(1, 2), labels.long(), ignore_index=IGNORE, reduction='none')
+    if not 0 <= smoothing <= 1: raise ValueError(f'smoothing is a share: expected 0..1, got {smoothing}')
+    return F.cross_entropy(logits.float().transpose(1, 2), labels.long(), ignore_index=IGNORE,
+                           reduction='none', label_smoothing=smoothing)
 
 losses = {'stablemax': stablemax_cross_entropy, 'softmax': softmax_cross_entropy,  # by the name in a `TrainConfig`
           'stablemax32': partial(stablemax_cross_entropy, log_probabilities=log_stablemax32)}

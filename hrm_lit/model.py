@@ -6,14 +6,15 @@
 __all__ = ['ModelConfig', 'PuzzleTable', 'GridPositions', 'Embed', 'Prediction', 'Reasoner', 'parameter_count', 'segment_flops',
            'compile_model']
 
-# %% ../nbs/09_model.ipynb #e5b1c0ae
+# %% ../nbs/09_model.ipynb #aee5d6e1
 import math
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Literal, NamedTuple, get_args, get_origin
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
-from .layers import Embedding, Linear, Rope, attention_block, mlp_block, swiglu_width, trunc_normal
+from .layers import Embedding, Linear, Rope, attention_block, gates, mlp_block, silu_gate, swiglu_width, trunc_normal
 from .recurrence import nested_plan, one_level, recur, single_z, two_level
 
 # %% ../nbs/09_model.ipynb #f3fc150c
@@ -47,7 +48,7 @@ def _check(cfg):
         raise ValueError(f'grad_steps must be in 0..{len(cfg.plan)} for the plan {"".join(cfg.plan)}, '
                          f'got {cfg.grad_steps}')
 
-# %% ../nbs/09_model.ipynb #a05eb35a
+# %% ../nbs/09_model.ipynb #40c2b82c
 @dataclass(frozen=True)
 class ModelConfig:
     "Everything that decides the shape and the arithmetic of a `Reasoner`."
@@ -62,6 +63,7 @@ class ModelConfig:
     hidden_size:int = 512  # D
     num_heads:int = 8  # attention heads; must divide D
     expansion:float = 4.  # SwiGLU's inner width is about two thirds of expansion * D
+    gate:Literal['silu', 'normed'] = 'silu'  # of every SwiGLU; 'normed' goes with Muon (arXiv 2601.19085), in neither paper
     mixer:Literal['attention', 'mlp'] = 'attention'  # how tokens see each other
     positions:Literal['rope', 'learned', 'grid', 'none'] = 'rope'  # 'grid' (rows + columns + boxes) is ours, in no paper
     box:tuple[int, int] = (3, 3)  # rows and columns of a box, for positions='grid'
@@ -157,21 +159,22 @@ class Prediction(NamedTuple):
     q_continue:Tensor|None = None  # (B,) float32: logit of 'another segment pays'
     q_continue_target:Tensor|None = None  # (B,) in 0..1, from Q-learning; None without it
 
-# %% ../nbs/09_model.ipynb #d98220d8
+# %% ../nbs/09_model.ipynb #1d4dc8b6
 class Reasoner(nn.Module):
     "The whole family: `cfg.wiring` and the plan tell HRM, TRM and the ablations apart."
     def __init__(self,
         cfg:ModelConfig,  # kept as `.cfg`
     ):
         super().__init__()
-        self.cfg, self.plan, D = cfg, cfg.plan, cfg.hidden_size
+        self.cfg, self.plan, self.grad_steps, D = cfg, cfg.plan, cfg.gradient_steps, cfg.hidden_size
         self.embed = Embed(cfg)
         self.lm_head = Linear(D, cfg.vocab_size)
         self.q_head = Linear(D, 2, bias=True)
         with torch.no_grad(): self.q_head.weight.zero_(), self.q_head.bias.fill_(-5)  # start by not halting
         rope = Rope(cfg.length, D // cfg.num_heads, cfg.rope_theta) if cfg.rotary else None
-        layer = lambda: (attention_block(D, cfg.num_heads, cfg.expansion, rope, cfg.norm_eps) if cfg.mixer == 'attention'
-                         else mlp_block(D, cfg.length, cfg.expansion, cfg.norm_eps))
+        gated = silu_gate if cfg.gate == 'silu' else partial(gates[cfg.gate], eps=cfg.norm_eps)
+        layer = lambda: (attention_block(D, cfg.num_heads, cfg.expansion, rope, cfg.norm_eps, gated) if cfg.mixer == 'attention'
+                         else mlp_block(D, cfg.length, cfg.expansion, cfg.norm_eps, gated))
         net = lambda: nn.Sequential(*(layer() for _ in range(cfg.layers)))
         if cfg.wiring in ('hrm', 'recurrent'): self.H_net = net()
         if cfg.wiring != 'recurrent': self.L_net = net()
@@ -197,7 +200,7 @@ class Reasoner(nn.Module):
         batch:dict,  # inputs (B, S) and puzzle_ids (B,)
     )->tuple[dict, Prediction]:  # new latents, each (B, P+S, D), and what they say
         "One segment: embed, run the plan, read answer and halting logits."
-        z = recur(z, self.embed(batch), self.plan, self.updates, self.cfg.gradient_steps)
+        z = recur(z, self.embed(batch), self.plan, self.updates, self.grad_steps)
         return z, self.read(z)
 
     def read(self,

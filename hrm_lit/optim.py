@@ -68,7 +68,7 @@ class AdamATan2(torch.optim.Optimizer):
         torch._foreach_mul_(update, [-lr / (1 - beta1**i) for i in t])
         torch._foreach_add_(params, update)
 
-# %% ../nbs/13_optim.ipynb #3db4f907
+# %% ../nbs/13_optim.ipynb #51141539
 class SignSGD(torch.optim.Optimizer):
     "Move each row that occurs by `lr` against the sign of its summed gradient; the others stay (upstream's code; in no paper)."
     def __init__(self,
@@ -88,9 +88,10 @@ class SignSGD(torch.optim.Optimizer):
                 if not p.grad.is_sparse:
                     raise ValueError('SignSGD expects the sparse gradient of an embedding, got a dense one')
                 ids, rows = p.grad._indices()[0], p.grad._values()
-                first = (ids[:, None] == ids).float().argmax(1)  # for each occurrence, the first with the same id
-                total = torch.zeros_like(rows).index_add_(0, first, rows)[first]
-                p[ids] = p[ids] * (1 - group['lr'] * group['weight_decay']) - group['lr'] * total.sign()
+                same = (ids[:, None] == ids).double()
+                first = same.argmax(1)  # for each occurrence, the first with the same id
+                total = (same @ rows.double())[first]
+                p[ids] = p[ids] * (1 - group['lr'] * group['weight_decay']) - group['lr'] * total.sign().to(p.dtype)
 
 # %% ../nbs/13_optim.ipynb #cb91395c
 def warmup_cosine(

@@ -6,7 +6,7 @@
 __all__ = ['RUN_FILES', 'FREE', 'provenance', 'check_run', 'same_recipe', 'fingerprint', 'read_rows', 'continue_run', 'reading',
            'task', 'train_run']
 
-# %% ../nbs/19b_runs.ipynb #2bb66262
+# %% ../nbs/19b_runs.ipynb #450906f1
 import hashlib
 import json
 import math
@@ -24,7 +24,7 @@ import hrm_lit
 from .domains import Data, find_domain
 from .batches import Batches
 from .model import Reasoner, compile_model, parameter_count
-from .training import TrainState, fit
+from .training import TrainState, fit, learnt
 from .resume import learning_curve, load_state
 from .stopping import Stoppable, Stopped
 from .distributed import Ranks, Shard, gathered, share
@@ -64,8 +64,8 @@ def check_run(
         raise ValueError(f'{run} holds a run already: --resume continues it, --overwrite replaces it, --out DIR goes elsewhere')
     return resume and (run / 'run.json').exists()
 
-# %% ../nbs/19b_runs.ipynb #f29024c7
-FREE = ('steps', 'accumulate', 'log_every', 'eval_every', 'save_every')  # what a resumed run may change
+# %% ../nbs/19b_runs.ipynb #a9b4d77d
+FREE = ('steps', 'stop_at_train_accuracy', 'accumulate', 'log_every', 'eval_every', 'save_every')  # what a resumed run may change
 
 def same_recipe(
     old:Recipe,  # of the run
@@ -86,7 +86,7 @@ def fingerprint(
     for name, array in sorted(data.train.arrays().items()): digest.update(name.encode() + str(array.shape).encode() + array.tobytes())
     return digest.hexdigest()[:16]
 
-# %% ../nbs/19b_runs.ipynb #7d4bdffc
+# %% ../nbs/19b_runs.ipynb #22481a45
 def read_rows(
     path:Path,  # metrics.jsonl
     step:int,  # of the checkpoint
@@ -122,7 +122,9 @@ def continue_run(
     if broken and not state.step: raise ValueError(broken[0])
     for line in broken: say(f'{line}. Going back to step {state.step}.')
     if state.step >= recipe.train.steps: raise ValueError(f'{run} has done {state.step} of {recipe.train.steps} steps; --steps N goes further')
-    return read_rows(run / 'metrics.jsonl', state.step), record.get('sessions', [])
+    rows = read_rows(run / 'metrics.jsonl', state.step)
+    if learnt(rows, recipe.train): raise ValueError(f'{run} has reached its training accuracy in step {state.step}; --stop-at-train-accuracy 0 goes further')
+    return rows, record.get('sessions', [])
 
 # %% ../nbs/19b_runs.ipynb #fbc285ef
 def reading(row:dict)->str:
@@ -138,7 +140,7 @@ def task(
     "What is being learnt, in a line."
     return f'{name}: {len(data.train):,} {find_domain(recipe.data.task).thing}, {parameter_count(recipe.model):,} parameters, {device}'
 
-# %% ../nbs/19b_runs.ipynb #9198c31e
+# %% ../nbs/19b_runs.ipynb #f88680ea
 def train_run(
     name:str,  # of the recipe, for the bar and the record
     recipe:Recipe,  # model, halting, training, data
@@ -192,7 +194,7 @@ def train_run(
 
     def asked(number): return ranks.agree(number or signal.SIGTERM * (time.monotonic() - began > 60 * max_minutes))
     saved = evaluated = state.step
-    def due(last, every): return state.step == cfg.steps or state.step // every > last // every
+    def due(last, every): return done or state.step // every > last // every
     say(task(name, recipe, data, device))
     def move(step): bar.update(step - bar.n)
     def warn(line): tqdm.write(line, file=sys.stderr)
@@ -202,6 +204,7 @@ def train_run(
          open(run / 'metrics.jsonl' if first else os.devnull, 'a') as log, Stoppable(batches, move, asked) as stoppable:
         try:
             for row in fit(state, stoppable, recipe.halting, cfg, ranks.sync):
+                done = state.step == cfg.steps or learnt([*rows, row], cfg)
                 if due(evaluated, cfg.eval_every):
                     with state.averaged() as model: found = evaluate(model, data.test, recipe.halting.max_segments, valid=valid, ranks=ranks)
                     evaluated, count = state.step, len(found.solved)
@@ -212,6 +215,7 @@ def train_run(
                 rows.append(row), log.write(json.dumps(row) + '\n'), log.flush(), tell(row)
                 if due(saved, cfg.save_every): saved, checkpoint = state.step, save()
                 bar.set_postfix_str(reading(row), refresh=False), move(state.step)
+                if done: break
         except Stopped as stopped:
             checkpoint, over = save(), time.monotonic() - began > 60 * max_minutes
             why = f'{max_minutes:g} minutes are over' if over else stopped

@@ -28,8 +28,8 @@ from .terminal import report
 from .hub import read_checkpoint
 from .train_command import Folder, parse
 
-# %% ../nbs/19f_score_commands.ipynb #c3488a00
-PLACE = 'run directory, checkpoint in it, official file, or hf:OWNER/NAME'
+# %% ../nbs/19f_score_commands.ipynb #f007e058
+PLACE = 'run directory, checkpoint in it, name of weights that come with the package, official file, or hf:OWNER/NAME'
 OFFICIAL = 'which recipe an official file without all_config.yaml holds'
 
 def check_names(

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from .batches import Batches
 
-# %% ../nbs/14b_stopping.ipynb #cef4d7b9
+# %% ../nbs/14b_stopping.ipynb #bf273250
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class Stopped(KeyboardInterrupt):
@@ -20,12 +20,13 @@ class Stopped(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
         self.number = number
 
+# %% ../nbs/14b_stopping.ipynb #79780443
 class Stoppable:
-    "Batches that turn a signal into `Stopped` when the next one is asked for; a second signal interrupts at once."
+    "Batches that turn a signal into `Stopped` when the next one is asked for; a second one interrupts at once."
     def __init__(self,
         batches:Batches,  # anything whose [step] is a batch
         before:Callable=lambda step: None,  # called with the number of steps done
-        agree:Callable=lambda number: number,  # called with our signal or 0; says what all processes make of theirs
+        agree:Callable=lambda number: number,  # our signal or 0 -> what all processes make of theirs
     ):
         self.batches, self.before, self.agree, self.asked = batches, before, agree, 0
         self.here = threading.current_thread() is threading.main_thread()  # no other thread may listen

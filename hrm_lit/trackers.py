@@ -27,12 +27,13 @@ class Tracker(NamedTuple):
     log:Callable[[int, dict], None]  # step, and its numbers by name
     close:Callable[[], None]  # when nothing more will come
 
-# %% ../nbs/14c_trackers.ipynb #ca713a78
+# %% ../nbs/14c_trackers.ipynb #df30cff7
 def scalars(
     row:dict,  # a reading: anything by name
 )->dict[str, float]:  # without the step
     "The finite numbers of a row."
-    return {name: float(value) for name, value in row.items() if name != 'step' and isinstance(value, Real) and math.isfinite(value)}
+    return {name: float(value) for name, value in row.items()
+            if name != 'step' and isinstance(value, Real) and math.isfinite(value)}
 
 # %% ../nbs/14c_trackers.ipynb #fb49461a
 PROJECT = 'hrm_lit'  # under which all runs are listed
@@ -54,16 +55,18 @@ class Subject:
         first = json.dumps(self.config.get('sessions', [])[:1], sort_keys=True)
         return hashlib.sha256(f'{self.run_dir.resolve()} {first}'.encode()).hexdigest()[:8]
 
-# %% ../nbs/14c_trackers.ipynb #605b5ffc
+# %% ../nbs/14c_trackers.ipynb #bf68db54
 def open_tensorboard(
     package:ModuleType,  # torch.utils.tensorboard
     run:Subject,
 )->Tracker:
     "Event files in `run_dir/tensorboard`."
     writer = package.SummaryWriter(str(run.run_dir / 'tensorboard'), purge_step=run.from_step + 1, flush_secs=10)
-    return Tracker(lambda step, row: [writer.add_scalar(name, value, step) for name, value in row.items()], writer.close)
+    def log(step, row):
+        for name, value in row.items(): writer.add_scalar(name, value, step)
+    return Tracker(log, writer.close)
 
-# %% ../nbs/14c_trackers.ipynb #f581b167
+# %% ../nbs/14c_trackers.ipynb #85bf80f3
 def open_wandb(
     package:ModuleType,  # wandb
     run:Subject,
@@ -72,11 +75,12 @@ def open_wandb(
     offline = run.offline or os.environ.get('WANDB_MODE') in ('offline', 'dryrun')
     if offline: os.environ['WANDB_ERROR_REPORTING'] = 'false'  # stays: the helper process lives on
     settings = dict(console='off', save_code=False, x_disable_stats=True, x_disable_machine_info=True)
-    opened = package.init(project=os.environ.get('WANDB_PROJECT', PROJECT), group=run.recipe, name=run.name, id=run.key, resume=None if offline else 'allow',
-                          dir=str(run.run_dir), config=run.config, mode='offline' if offline else None, reinit='create_new', settings=settings)
+    opened = package.init(project=os.environ.get('WANDB_PROJECT', PROJECT), group=run.recipe, name=run.name, id=run.key,
+                          dir=str(run.run_dir), config=run.config, settings=settings, reinit='create_new',
+                          mode='offline' if offline else None, resume=None if offline else 'allow')
     return Tracker(lambda step, row: opened.log(row, step=step), opened.finish)
 
-# %% ../nbs/14c_trackers.ipynb #fc20b13a
+# %% ../nbs/14c_trackers.ipynb #13ed6792
 REMOTE = ('TRACKIO_SPACE_ID', 'TRACKIO_SERVER_URL')  # environment variables that send Trackio's rows away
 
 def open_trackio(
@@ -88,12 +92,12 @@ def open_trackio(
         if run.offline or not any(os.environ.get(name) for name in REMOTE):
             stack.enter_context(patch.dict(os.environ))
             for name in REMOTE: os.environ.pop(name, None)
-            stack.enter_context(patch('huggingface_hub.constants.HF_HUB_OFFLINE', True))  # the variable of that name was read long ago
-        opened = package.init(project=PROJECT, group=run.recipe, name=f'{run.name}-{run.key}', resume='allow',
-                              config=run.config, embed=False, auto_log_gpu=False, auto_log_cpu=False)
+            stack.enter_context(patch('huggingface_hub.constants.HF_HUB_OFFLINE', True))
+        opened = package.init(project=PROJECT, group=run.recipe, name=f'{run.name}-{run.key}', config=run.config,
+                              resume='allow', embed=False, auto_log_gpu=False, auto_log_cpu=False)
     return Tracker(lambda step, row: opened.log(row, step=step), package.finish)
 
-# %% ../nbs/14c_trackers.ipynb #56e3e0d3
+# %% ../nbs/14c_trackers.ipynb #af68455e
 trackers = {  # name -> module to import, adapter; add your own
     'tensorboard': ('torch.utils.tensorboard', open_tensorboard),
     'wandb': ('wandb', open_wandb),
@@ -107,8 +111,10 @@ def find_tracker(
     if name not in trackers: raise ValueError(f'a tracker must be one of {", ".join(trackers)}, got {name!r}')
     module, opener = trackers[name]
     try: return import_module(module), opener
-    except ImportError as error: raise ValueError(f"the tracker {name} needs a package that is not here ({error}): pip install 'hrm_lit[trackers]'") from error
+    except ImportError as error:
+        raise ValueError(f"the tracker {name} needs a package that is not here ({error}): pip install 'hrm_lit[trackers]'") from error
 
+# %% ../nbs/14c_trackers.ipynb #6b3cfaa3
 def tracker(
     name:str,  # of `trackers`
     run_dir:str|Path,  # run directory
@@ -120,10 +126,12 @@ def tracker(
     "Open a tracker for a run; whatever it is told, it logs the finite numbers."
     package, opener = find_tracker(name)
     try: opened = opener(package, Subject(Path(run_dir), recipe, config, from_step, offline))
-    except Exception as error: raise ValueError(f'the tracker {name} cannot be opened: {(str(error).splitlines() or [type(error).__name__])[0]}') from error
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f'the tracker {name} cannot be opened: {reason}') from error
     return Tracker(lambda step, row: opened.log(step, scalars(row)), opened.close)
 
-# %% ../nbs/14c_trackers.ipynb #ce3c19bc
+# %% ../nbs/14c_trackers.ipynb #240f7547
 @contextmanager
 def tracked(
     names:tuple[str,...],  # of `trackers`; may be empty
@@ -140,7 +148,8 @@ def tracked(
         try: act(*given)
         except Exception as error:
             opened.pop(name, None)
-            say(f'the tracker {name} fails and is left out from here on ({type(error).__name__}: {error}); metrics.jsonl has everything')
+            what = f'{type(error).__name__}: {error}'
+            say(f'the tracker {name} fails and is left out from here on ({what}); metrics.jsonl has everything')
     with ExitStack() as stack:
         for name in dict.fromkeys(names):
             opened[name] = tracker(name, run_dir, recipe, config, from_step, offline)

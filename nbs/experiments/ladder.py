@@ -1,5 +1,6 @@
 "Four models on four small kinds of puzzles: hrm_lit --use nbs/experiments/ladder.py train ladder-hrm-sudoku-6x6 --seed 1000"
 from dataclasses import replace
+from hrm_lit.experiment_command import SEEDS, experiments, trials
 from hrm_lit.halting import Correctness, QLearning
 from hrm_lit.recipes import recipes
 
@@ -19,3 +20,4 @@ def rungs(base, steps):
 for name, steps in STEPS.items():
     task = name.removeprefix('trm-')
     recipes |= {f'ladder-{rung}-{task}': recipe for rung, recipe in rungs(recipes[name], steps).items()}
+experiments['ladder'] = trials([f'ladder-{rung}-{name.removeprefix("trm-")}' for name in STEPS for rung in ('trm', 'hrm', 'recurrent', 'direct')], SEEDS)
