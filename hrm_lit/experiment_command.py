@@ -6,7 +6,7 @@
 __all__ = ['SEEDS', 'experiments', 'Trial', 'trials', 'standing', 'markdown_table', 'print_standing', 'pursue', 'Experiment',
            'experiment']
 
-# %% ../nbs/19i_experiment_command.ipynb #89f6879a
+# %% ../nbs/19i_experiment_command.ipynb #22eace55
 import math
 import shlex
 import time
@@ -18,6 +18,8 @@ from .layers import keep_memory
 from .training import learnt, pick_device
 from .domains import find_domain, load_data
 from .evaluation import evaluate, scores
+from .voting import Poll
+from .arc_scoring import arc_scores
 from .recipes import find_recipe
 from .checkpoints import load_checkpoint, read_json, write_json
 from .runs import read_rows, train_run
@@ -95,7 +97,7 @@ def print_standing(rows:list[dict]):
         shown = [n for n in (8, 16, 32, 64, 128) if n <= len(exact)] or ([len(exact)] if exact else [])
         print(f'{row["recipe"]:32}{row["seed"]:6}{row["step"]:9,} /{row["steps"]:7,}{row["minutes"]:9.1f}  ' + (', '.join(f'{n}: {exact[n - 1]:.1%}' for n in shown) or 'not yet'))
 
-# %% ../nbs/19i_experiment_command.ipynb #111e11d9
+# %% ../nbs/19i_experiment_command.ipynb #76e9957c
 def pursue(
     trial:Trial,
     out:Path,  # directory of the experiment
@@ -117,8 +119,10 @@ def pursue(
         if not done(): return False
     made = load_checkpoint(run, pick_device(device))
     data = load_data(replace(recipe.data, test_size=0), directory) if not find_domain(recipe.data.task).generated else data
-    found = evaluate(made.model, data.test, trial.segments or recipe.halting.max_segments, progress=progress, valid=find_domain(recipe.data.task).valid)
-    write_json(dict(step=made.step, task=recipe.data.task, device=device) | scores(found, data.ratings), run / 'eval.json')
+    poll = Poll(data.test.names, data.tasks) if data.tasks else None  # ARC: the variants of a task vote
+    found = evaluate(made.model, data.test, trial.segments or recipe.halting.max_segments, progress=progress, valid=find_domain(recipe.data.task).valid, watch=poll)
+    votes = {'votes': arc_scores(poll.ranked(), data.tasks)} if poll else {}
+    write_json(dict(step=made.step, task=recipe.data.task, device=device) | scores(found, data.ratings) | votes, run / 'eval.json')
     return True
 
 # %% ../nbs/19i_experiment_command.ipynb #33b0f448

@@ -132,7 +132,7 @@ def from_official(
     if loss not in losses: raise ValueError(f"arch['loss_type'] must be one of {sorted(losses)}, got {loss!r}")
     return model, halting, losses[loss]
 
-# %% ../nbs/19_official.ipynb #8b723116
+# %% ../nbs/19_official.ipynb #b313e3f8
 def to_official(
     model:Reasoner,  # any wiring that upstream has
 )->tuple[dict, dict]:  # state_dict with 'model.inner.' keys, and arch
@@ -141,6 +141,7 @@ def to_official(
     extra = set(map(id, model.parameters())) - set(map(id, own.values()))
     if extra or cfg.wiring not in WIRINGS.values():
         raise ValueError(f'upstream has no model with wiring {cfg.wiring!r} and positions {cfg.positions!r}')
+    if cfg.gate != 'silu': raise ValueError(f"upstream has no model with gate {cfg.gate!r}, only with 'silu'")
     name = {ours: official for official, ours in WIRINGS.items()}[cfg.wiring]
     arch = dict(name=name, vocab_size=cfg.vocab_size, seq_len=cfg.seq_len, num_puzzle_identifiers=cfg.num_puzzles,
                 H_cycles=cfg.H_cycles, L_cycles=cfg.L_cycles, H_layers=cfg.layers if name == 'hrm' else 0,

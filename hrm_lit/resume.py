@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STATE_FORMAT', 'state_contents', 'tensors_in', 'save_state', 'load_state', 'learning_curve']
 
-# %% ../nbs/14a_resume.ipynb #db84c2cb
+# %% ../nbs/14a_resume.ipynb #af2dac95
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -14,17 +14,18 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from .carry import Carry, initial_carry
 from .model import ModelConfig
+from .muon import matrices
 from .training import TrainState
 
-# %% ../nbs/14a_resume.ipynb #2e940fc9
+# %% ../nbs/14a_resume.ipynb #552582ad
 STATE_FORMAT = 1  # of files written by `save_state`; to be raised when their content changes
 
 def state_contents(
     state:TrainState,  # at any step
 )->dict:
     "A training state as nested dictionaries of tensors and plain values: what `save_state` writes."
-    group, table, memory = state.optimizer.param_groups[0], state.puzzle_optimizer, state.optimizer.state
-    settings = dict(betas=group['betas'], weight_decay=group['weight_decay'],
+    (*muon, group), table, memory = state.optimizer.param_groups, state.puzzle_optimizer, state.optimizer.state
+    settings = dict(betas=group['betas'], weight_decay=group['weight_decay'], muon_weight_decay=muon[0]['weight_decay'] if muon else None,
                     puzzle_weight_decay=table and table.param_groups[0]['weight_decay'],
                     ema=state.ema and state.ema.rate, device=state.generator.device.type)
     return dict(format=STATE_FORMAT, settings=asdict(state.model.cfg) | settings, step=state.step,
@@ -73,7 +74,7 @@ def _must_agree(
     more = f'; and {len(wrong) - 3} more' if wrong[3:] else ''
     if wrong: raise ValueError(f'{path} is of another model or config: ' + '; '.join(wrong[:3]) + more)
 
-# %% ../nbs/14a_resume.ipynb #11f2c1be
+# %% ../nbs/14a_resume.ipynb #6e907f54
 def load_state(
     state:TrainState,  # fresh, of the same model and config; changed in place, or not at all
     path:str|Path,  # file written by `save_state`
@@ -88,9 +89,10 @@ def load_state(
         raise ValueError(f'{path} is no training state of format {STATE_FORMAT}, got format {found}')
 
     here, params, device = state_contents(state), dict(state.model.named_parameters()), state.generator.device
-    _must_agree(path, here['settings'], asdict(ModelConfig()) | saved['settings'])  # a field that is younger than the file had its default
+    _must_agree(path, here['settings'], asdict(ModelConfig()) | dict(muon_weight_decay=None) | saved['settings'])  # a field that is younger than the file had its default
     had_gradient = saved['optimizer']
-    here['optimizer'] = {name: dict(m=params[name], v=params[name]) for name in had_gradient}
+    by_muon = matrices(state.model) if len(state.optimizer.param_groups) > 1 else {}
+    here['optimizer'] = {name: dict(momentum_buffer=params[name]) if name in by_muon else dict(m=params[name], v=params[name]) for name in had_gradient}
     here['carry'] = saved['carry'] and initial_carry(state.model, saved['carry']['data'])._asdict()
     _must_agree(path, *({name: tuple(t.shape) for name, t in tensors_in(tree).items()} for tree in (here, saved)))
 

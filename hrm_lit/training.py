@@ -6,12 +6,13 @@
 __all__ = ['TrainConfig', 'TrainState', 'across', 'gradients', 'alone', 'train_step', 'averages', 'Watch', 'learnt', 'fit',
            'pick_device']
 
-# %% ../nbs/14_training.ipynb #3b129f40
+# %% ../nbs/14_training.ipynb #42dded8a
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 import torch
 from torch import Tensor
@@ -20,9 +21,11 @@ from .carry import Carry, FixedSegments, initial_carry, segment
 from .halting import Part, supervise
 from .losses import losses
 from .model import Reasoner
+from .curriculum import cycles, depth
 from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine
+from .muon import MuonAndAdam
 
-# %% ../nbs/14_training.ipynb #ecb10ba0
+# %% ../nbs/14_training.ipynb #f30403f2
 @dataclass(frozen=True)
 class TrainConfig:
     "How a `Reasoner` is trained; the defaults are HRM's on Sudoku-Extreme 1k."
@@ -40,6 +43,11 @@ class TrainConfig:
     puzzle_weight_decay:float = 1.  # of the rows that occur
     ema:float = 0.  # rate of the running average used for evaluation; TRM 0.999, HRM none
     loss:Literal['stablemax', 'softmax', 'stablemax32'] = 'stablemax'  # cross entropy of the cells; stablemax in float64, or by its third name in float32
+    label_smoothing:float = 0.  # share of each label that is spread over all tokens (chapter 10)
+    optimizer:Literal['adam_atan2', 'muon'] = 'adam_atan2'  # 'muon': for the matrices of the nets, and AdamATan2 for the rest (chapter 13b)
+    muon_lr:float = 0.02  # of Muon, beside `lr` for the rest
+    muon_weight_decay:float = 0.005  # of the matrices
+    curriculum:bool = False  # shorter plans in the first 60% of the steps (chapter 09b)
     seed:int = 0  # of weights, order, augmentation and exploration
     log_every:int = 10  # steps between two readings of the metrics
     eval_every:int = 500  # steps between two evaluations
@@ -48,20 +56,20 @@ class TrainConfig:
     def __post_init__(self):
         for name in ('steps', 'batch_size', 'accumulate', 'log_every', 'eval_every', 'save_every'):
             check_range(name, getattr(self, name), 1)
-        for name in ('lr', 'weight_decay', 'warmup_steps', 'puzzle_lr', 'puzzle_weight_decay', 'seed'):
+        for name in ('lr', 'weight_decay', 'warmup_steps', 'puzzle_lr', 'puzzle_weight_decay', 'muon_lr', 'muon_weight_decay', 'seed'):
             check_range(name, getattr(self, name), 0)
-        for name in ('beta1', 'beta2', 'ema'): check_range(name, getattr(self, name), 0, 1)
+        for name in ('beta1', 'beta2', 'ema', 'label_smoothing'): check_range(name, getattr(self, name), 0, 1)
         for name in ('lr_min_ratio', 'stop_at_train_accuracy'):
             if not 0 <= getattr(self, name) <= 1: raise ValueError(f'{name} must be in 0..1, got {getattr(self, name)}')
-        if self.loss not in losses:
-            raise ValueError(f'loss must be one of {sorted(losses)}, got {self.loss!r}')
+        for name, known in (('loss', sorted(losses)), ('optimizer', ['adam_atan2', 'muon'])):
+            if getattr(self, name) not in known: raise ValueError(f'{name} must be one of {known}, got {getattr(self, name)!r}')
 
-# %% ../nbs/14_training.ipynb #2d52bf78
+# %% ../nbs/14_training.ipynb #650bd56e
 @dataclass
 class TrainState:
     "All that changes while a model is trained."
     model:Reasoner  # the weights being trained
-    optimizer:AdamATan2  # of all parameters
+    optimizer:AdamATan2|MuonAndAdam  # of all parameters
     puzzle_optimizer:SignSGD|None  # of the puzzle table, if there is one
     ema:EMA|None  # running average of the parameters
     generator:torch.Generator  # of exploration
@@ -76,7 +84,8 @@ class TrainState:
         "Optimizers and averages for a fresh model."
         table = model.embed.puzzle
         return cls(model=model,
-            optimizer=AdamATan2(model.parameters(), cfg.lr, (cfg.beta1, cfg.beta2), cfg.weight_decay),
+            optimizer=AdamATan2(model.parameters(), cfg.lr, (cfg.beta1, cfg.beta2), cfg.weight_decay) if cfg.optimizer == 'adam_atan2' else
+                      MuonAndAdam(model, cfg.muon_lr, cfg.muon_weight_decay, adam_lr=cfg.lr, adam_betas=(cfg.beta1, cfg.beta2), adam_weight_decay=cfg.weight_decay),
             puzzle_optimizer=None if table is None else SignSGD([table.weight], cfg.puzzle_lr, cfg.puzzle_weight_decay),
             ema=EMA(model, cfg.ema) if cfg.ema else None,
             generator=torch.Generator(model.lm_head.weight.device).manual_seed(cfg.seed))
@@ -85,7 +94,7 @@ class TrainState:
         "A context in which the model has the weights to evaluate: the running average, if there is one."
         return self.ema.applied(self.model) if self.ema else nullcontext(self.model)
 
-# %% ../nbs/14_training.ipynb #e9cf404f
+# %% ../nbs/14_training.ipynb #3128d973
 def across(
     change:Callable,  # tensors -> tensor
     *trees,  # nested dictionaries and named tuples of one structure, e.g. carries
@@ -103,9 +112,11 @@ def gradients(
     cfg:TrainConfig,  # loss, and in how many parts
 )->dict[str, Tensor]:  # the sums of `supervise`
     "One segment of every row, and the gradient of its loss."
+    H, L = depth(state.model.cfg, (state.step - 1) / cfg.steps if cfg.curriculum else 1.)
+    loss_fn = partial(losses[cfg.loss], smoothing=cfg.label_smoothing)
     def backward(carry, batch, generator):
-        carry, pred = segment(state.model, carry, batch, halting, True, generator)
-        loss, metrics = supervise(pred, carry, losses[cfg.loss])
+        with cycles(state.model, H, L): carry, pred = segment(state.model, carry, batch, halting, True, generator)
+        loss, metrics = supervise(pred, carry, loss_fn)
         (loss / cfg.batch_size).backward()
         return carry, metrics
     if cfg.accumulate == 1:
@@ -121,7 +132,7 @@ def gradients(
     state.carry = across(lambda *parts: torch.cat(parts), *carries)
     return across(lambda *parts: sum(parts), *sums)
 
-# %% ../nbs/14_training.ipynb #e98bc8f3
+# %% ../nbs/14_training.ipynb #fe0cd56d
 def alone(
     tensors:list[Tensor],  # what this process has
 )->list[Tensor]:  # what all have together
@@ -143,9 +154,9 @@ def train_step(
     metrics = gradients(state, batch, halting, cfg)
     for optimizer, base in ((state.puzzle_optimizer, cfg.puzzle_lr), (state.optimizer, cfg.lr)):
         if optimizer is None: continue
-        group = optimizer.param_groups[0]
-        group['lr'] = warmup_cosine(state.step, base, cfg.warmup_steps, cfg.steps, cfg.lr_min_ratio)
-        moved = [p for p in group['params'] if p.grad is not None]
+        for group in optimizer.param_groups:
+            group['lr'] = warmup_cosine(state.step, group.get('base_lr', base), cfg.warmup_steps, cfg.steps, cfg.lr_min_ratio)
+        moved = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
         for p, grad in zip(moved, sync([p.grad for p in moved])): p.grad = grad
         optimizer.step(), optimizer.zero_grad()
     if state.ema: state.ema.update(state.model)
@@ -216,7 +227,7 @@ def learnt(
         if count >= cfg.batch_size: return solved >= cfg.stop_at_train_accuracy * count
     return False
 
-# %% ../nbs/14_training.ipynb #e4552068
+# %% ../nbs/14_training.ipynb #a53ebe63
 def fit(
     state:TrainState,  # changed in place
     batches:Batches,  # anything whose [step] is a batch
@@ -234,7 +245,7 @@ def fit(
         wrong = [f'{name} is {value} in steps {since + 1} to {state.step}' for name, value in row.items() if not math.isfinite(value)][:1]
         wrong += filter(None, [watch.found()])
         if wrong: raise FloatingPointError('; '.join(wrong))
-        rows.append({'step': state.step, 'lr': state.optimizer.param_groups[0]['lr']} | row)
+        rows.append({'step': state.step, 'lr': state.optimizer.param_groups[-1]['lr']} | row)
         yield rows[-1]
         sums, since = {}, state.step
 
