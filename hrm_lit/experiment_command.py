@@ -55,7 +55,7 @@ experiments = {
     'sudoku-small': trials(['trm-sudoku-4x4', 'hrm-sudoku-4x4', 'trm-sudoku-6x6', 'hrm-sudoku-6x6'], SEEDS),
 }
 
-# %% ../nbs/19i_experiment_command.ipynb #17316bc1
+# %% ../nbs/19i_experiment_command.ipynb #76dcf8c0
 def standing(
     trial:Trial,
     out:Path,  # directory of the experiment
@@ -72,6 +72,7 @@ def standing(
     if score.exists(): row |= {name: value for name, value in read_json(score).items() if name not in row}
     return row
 
+# %% ../nbs/19i_experiment_command.ipynb #f3f2ba95
 def markdown_table(
     rows:list[dict],  # from `standing`
     segments:tuple[int, ...],  # numbers of segments whose exact accuracy is shown

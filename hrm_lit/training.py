@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'TrainState', 'across', 'gradients', 'alone', 'train_step', 'averages', 'Watch', 'learnt', 'fit',
            'pick_device']
 
-# %% ../nbs/14_training.ipynb #42dded8a
+# %% ../nbs/14_training.ipynb #fd178166
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -22,7 +22,7 @@ from .halting import Part, supervise
 from .losses import losses
 from .model import Reasoner
 from .curriculum import cycles, depth
-from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine
+from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine, widest
 from .muon import MuonAndAdam
 
 # %% ../nbs/14_training.ipynb #f30403f2
@@ -64,7 +64,7 @@ class TrainConfig:
         for name, known in (('loss', sorted(losses)), ('optimizer', ['adam_atan2', 'muon'])):
             if getattr(self, name) not in known: raise ValueError(f'{name} must be one of {known}, got {getattr(self, name)!r}')
 
-# %% ../nbs/14_training.ipynb #650bd56e
+# %% ../nbs/14_training.ipynb #bce96c92
 @dataclass
 class TrainState:
     "All that changes while a model is trained."
@@ -83,6 +83,8 @@ class TrainState:
     )->'TrainState':
         "Optimizers and averages for a fresh model."
         table = model.embed.puzzle
+        if model.lm_head.weight.device.type == 'mps' and cfg.loss == 'stablemax':
+            raise ValueError("loss 'stablemax' computes in float64, which mps does not have: expected 'stablemax32' (--loss stablemax32) or 'softmax'")
         return cls(model=model,
             optimizer=AdamATan2(model.parameters(), cfg.lr, (cfg.beta1, cfg.beta2), cfg.weight_decay) if cfg.optimizer == 'adam_atan2' else
                       MuonAndAdam(model, cfg.muon_lr, cfg.muon_weight_decay, adam_lr=cfg.lr, adam_betas=(cfg.beta1, cfg.beta2), adam_weight_decay=cfg.weight_decay),
@@ -162,14 +164,14 @@ def train_step(
     if state.ema: state.ema.update(state.model)
     return metrics
 
-# %% ../nbs/14_training.ipynb #d8c98a0b
+# %% ../nbs/14_training.ipynb #381cda98
 def averages(
     sums:dict[str, Tensor],  # from `supervise`, added up over steps
     rows:int,  # batch size times steps
     sync:Callable=alone,  # sums -> their sums over all processes
 )->dict[str, float]:  # count, then the averages, in the order of `sums`
     "Losses per row, everything else per finished puzzle, as upstream logs them; one transfer to the host."
-    values = [v.double() for v in sums.values()]
+    values = [v.to(widest(v.device)) for v in sums.values()]
     total, = sync([torch.stack([*values, values[0].new_tensor(rows)])])
     *totals, rows = total.tolist()
     values = dict(zip(sums, totals))
@@ -249,12 +251,12 @@ def fit(
         yield rows[-1]
         sums, since = {}, state.step
 
-# %% ../nbs/14_training.ipynb #79d28e27
+# %% ../nbs/14_training.ipynb #225b3df2
 def pick_device(
-    name:str='auto',  # 'auto', 'cpu', 'cuda' or 'cuda:1'
+    name:str='auto',  # 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'
 )->torch.device:
-    "The device of that name; 'auto' is the first GPU, or else the CPU. The caller says which it became."
-    there = [f'cuda:{i}' for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)] + ['cpu']
+    "The device of that name; 'auto' is the first GPU of CUDA, or else the CPU. The caller says which it became."
+    there = [f'cuda:{i}' for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)] + ['cpu'] + ['mps']*torch.backends.mps.is_available()
     wanted = {'auto': there[0], 'cuda': 'cuda:0'}.get(name, name)
     if wanted not in there: raise ValueError(f"device must be 'auto' or one of {there}, got {name!r}")
     return torch.device(wanted)
