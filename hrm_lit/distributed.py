@@ -73,7 +73,7 @@ class Ranks:
         ids, rows = self._gather(t._indices()[0]), self._gather(t._values())
         return torch.sparse_coo_tensor(ids[None], rows, t.shape, check_invariants=False)
 
-# %% ../nbs/15_distributed.ipynb #b4496047
+# %% ../nbs/15_distributed.ipynb #ea696faa
 def start(
     device:torch.device,  # where to train
 )->tuple[Ranks, torch.device]:
@@ -94,6 +94,7 @@ def stop()->None:
     "Leave the other processes."
     if dist.is_initialized(): dist.destroy_process_group()
 
+# %% ../nbs/15_distributed.ipynb #6708ec4e
 def one_voice()->AbstractContextManager:
     "A context in which nobody but rank 0 prints."
     return redirect_stdout(None if int(os.environ.get('RANK', 0)) else sys.stdout)
@@ -109,6 +110,7 @@ def together(
         ranks.agree(0)
     finally: stop()
 
+# %% ../nbs/15_distributed.ipynb #fc5bcb29
 def first_here(
     make:Callable,  # what may download or write files, e.g. lambda: load_data(...)
     ranks:Ranks,  # who need the result

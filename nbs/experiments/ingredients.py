@@ -1,23 +1,26 @@
-"Which ingredient of the fast recipe pays? 6x6 Sudoku with and without each: hrm_lit --use nbs/experiments/ingredients.py experiment ingredients"
+"Which ingredient of the fast recipe pays? With and without each: hrm_lit --use nbs/experiments/ingredients.py experiment ingredients"
 from dataclasses import replace
 from hrm_lit.experiment_command import SEEDS, experiments, trials
 from hrm_lit.recipes import recipes
 
-BASE = recipes['trm-sudoku-6x6']
-MUON, GATE = dict(optimizer='muon'), dict(gate='normed')
-ARMS = {  # changes of TrainConfig, changes of ModelConfig
+FAST = dict(optimizer='muon'), dict(gate='normed')  # changes of TrainConfig, changes of ModelConfig
+ARMS = {
     'base': ({}, {}),
-    'muon': (MUON, {}),
-    'gate': ({}, GATE),
-    'muon-gate': (MUON, GATE),
-    'slow-muon-gate': (MUON | dict(muon_lr=0.005), GATE),
-    'muon-gate-smoothing': (MUON | dict(label_smoothing=0.2), GATE),
-    'smoothing': (dict(label_smoothing=0.2), {}),
-    'curriculum': (dict(curriculum=True), {}),
-    'no-ema': (dict(ema=0.), {}),
-    'rope': ({}, dict(positions='rope')),
+    'muon': (FAST[0], {}),
+    'gate': ({}, FAST[1]),
+    'muon-gate': FAST,
+    'muon-gate-slow': (FAST[0] | dict(muon_lr=0.005), FAST[1]),
+    'muon-gate-smoothing': (FAST[0] | dict(label_smoothing=0.2), FAST[1]),
+    'muon-gate-curriculum': (FAST[0] | dict(curriculum=True), FAST[1]),
+    'muon-gate-no-ema': (FAST[0] | dict(ema=0.), FAST[1]),
+    'muon-gate-rope': (FAST[0], FAST[1] | dict(positions='rope')),
 }
-for arm, (train, model) in ARMS.items():
-    recipes[f'ingredients-{arm}'] = replace(BASE, model=replace(BASE.model, dtype='bfloat16', **model),
-                                            train=replace(BASE.train, steps=2000, eval_every=500, save_every=500, **train))
-experiments['ingredients'] = trials([f'ingredients-{arm}' for arm in ARMS], SEEDS)
+
+def arm(name, board, steps):
+    "A small recipe of TRM with the changes of an arm, in bfloat16."
+    base, (train, model) = recipes[f'trm-sudoku-{board}'], ARMS[name]
+    return replace(base, model=replace(base.model, dtype='bfloat16', **model), train=replace(base.train, steps=steps, eval_every=steps // 4, save_every=steps // 4, **train))
+
+recipes |= {f'ingredients-4x4-{name}': arm(name, '4x4', 400) for name in ARMS}
+recipes |= {f'ingredients-6x6-{name}': arm(name, '6x6', 2000) for name in ('base', 'muon', 'muon-gate')}
+experiments['ingredients'] = trials([f'ingredients-4x4-{name}' for name in ARMS], SEEDS) + trials([f'ingredients-6x6-{name}' for name in ('base', 'muon', 'muon-gate')])
