@@ -87,6 +87,10 @@ recipes |= {
         replace(SMALL_TRAIN, steps=6000, eval_every=500, save_every=500, puzzle_lr=3e-2, puzzle_weight_decay=0.1), DataConfig('arc-mini', 0, 0, num_aug=7)),
 }
 
+# %% ../nbs/18_recipes.ipynb #5fd2e20d
+recipes['trm-mlp-sudoku-extreme-fast'] = Recipe(replace(TRM, mixer='mlp', positions='none', gate='normed'), Correctness(16),
+    replace(TRM_TRAIN, steps=8000, optimizer='muon', warmup_steps=200, lr_min_ratio=0.05, loss='stablemax32'))
+
 # %% ../nbs/18_recipes.ipynb #09b18661
 SMALL_EXTREME = ModelConfig(hidden_size=128, num_heads=4, expansion=3., layers=2, positions='grid', puzzle_ndim=0, **BF16)
 small = Recipe(SMALL_EXTREME, QLearning(8), replace(SMALL_TRAIN, steps=20_000, batch_size=48, lr=1e-3, warmup_steps=200, lr_min_ratio=0.1,
