@@ -88,7 +88,7 @@ class Eval:
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # also write the numbers into this file
     submission:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # ARC: write the two attempts at each question into this file
 
-# %% ../nbs/19f_score_commands.ipynb #ed39568e
+# %% ../nbs/19f_score_commands.ipynb #9ee0964b
 def print_scores(found:dict):
     "The table of `hrm_lit eval`."
     shares = {'exact': 'exact', 'valid': 'right by the rules', 'cells': 'cells right'}
@@ -126,7 +126,8 @@ def eval_with(
     if args.submission and args.limit: raise ValueError('--submission has to answer every task: leave out --limit')
     data = choose_part(data, args.limit)
     segments = made.recipe.halting.max_segments if args.segments is None else args.segments
-    print(f'{made.path}: {len(data.test):,} held-out {find_domain(task).thing} of {task} on {device}')
+    place = str(made.path) if Path(args.checkpoint).exists() else args.checkpoint  # weights that were found by name keep it
+    print(f'{place}: {len(data.test):,} held-out {find_domain(task).thing} of {task} on {device}')
     poll = Poll(data.test.names, data.tasks) if data.tasks else None  # a new one for each evaluation
     watch = poll if ranks.rank == 0 or not poll else lambda *batch: None  # the first one counts the votes of all
     evaluation = evaluate(made.model, data.test, segments, args.batch_size, ranks.rank == 0, find_domain(task).valid, watch, ranks)
@@ -139,7 +140,7 @@ def eval_with(
     if poll and not secret:
         found['votes'] = arc_scores(poll.ranked(), data.tasks)
         print_votes(found['votes'])
-    if args.json: write_json(dict(checkpoint=str(made.path), step=made.step, task=task, device=str(device), **found), args.json)
+    if args.json: write_json(dict(checkpoint=place, step=made.step, task=task, device=str(device), **found), args.json)
 
 # %% ../nbs/19f_score_commands.ipynb #220d4832
 @dataclass(frozen=True)
