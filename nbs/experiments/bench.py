@@ -2,7 +2,7 @@
 
   python nbs/experiments/bench.py --baseline PATH/baseline.py [--models trm-att trm-mlp hrm] [--batch 32] [--dtype bfloat16] [--threads 1]
          [--rounds 3] [--steps 2] [--warmup 1] [--device cpu] [--clock wall|cpu] [--compile no|nets|segment] [--compile-baseline]
-         [--also no|nets|segment ...] [--at-once 1] [--minutes M] [--variants] [--parts] [--out FILE.json]
+         [--also no|nets|segment ...] [--at-once 1] [--minutes M] [--variants] [--parts] [--profile] [--out FILE.json]
 
 `baseline.py` takes --model --batch --dtype --device --threads --steps --warmup [--compile] and prints JSON; it reads
 `time.perf_counter()` once before each step, and after each step that follows the warm-up. So does our side. That call is where
@@ -16,7 +16,7 @@ With --also, ours is measured once more, alone, with other parts compiled. --at-
 where memory allows; they still compute one after another. --minutes ends all that is not done by then.
 --hidden, --heads, --seq, --H-cycles and --L-cycles make both sides small, to try all this out.
 With --variants, each change of ours is also switched off by itself, in one process, steps alternating.
-With --parts, only single operations are measured: attention written out and fused, by length; a product that fills
+With --profile, one step of ours is also taken apart by operation. With --parts, only single operations are measured: attention written out and fused, by length; a product that fills
 33.5 MB, in a new process with memory given back and kept; the optimizer, tensor by tensor and all at once (no baseline needed).
 
 An H200, in one command of at most eight minutes, from the root of the repository; of the packages, torch, numpy, matplotlib,
@@ -73,6 +73,7 @@ def theirs(model, args):
     sys.argv = [args.baseline, *(str(w) for name, value in words.items() if value for w in (f'--{name}', value)), *(['--compile'] if args.compile_baseline else [])]
     with redirect_stdout(io.StringIO()) as said: runpy.run_path(args.baseline, run_name='__main__')
     turns.say(found=json.loads(said.getvalue().splitlines()[-1]))
+    sys.stdin.readline()  # until the other side is done: giving back gigabytes takes time that it would feel
 
 def ours(model, args):
     "What `hrm_lit bench` measures."
@@ -93,6 +94,7 @@ def ours(model, args):
     keep_memory()
     time.perf_counter = turns = Turns('hrm_lit.bench_command', args)
     turns.say(found=measure(recipe, torch.device(args.device), args.steps * args.rounds, args.warmup, args.compile))
+    sys.stdin.readline()
 
 # The other end.
 
@@ -130,7 +132,7 @@ class Program:
         self.error = why or self.words.read()[-2000:] or f'ended with {self.process.returncode}'
         print(f'{self.name}: {self.error.splitlines()[-1]}', file=sys.stderr)
     def end(self):
-        self.process.kill() if self.found is None else None
+        self.process.kill()
         self.process.wait()
 
 def in_turns(programs, rounds):
@@ -226,6 +228,26 @@ def variants(model, args):
             for place, key, new in held: setattr(place, key, new)
     return {name: dict(cpu_s_min=min(times), cpu_s_median=statistics.median(times)) for name, times in found.items()}
 
+def profile(model, args):
+    "Seconds of a step by operation, the longest first, and of all operations; from PyTorch's profiler, whose own cost is in them."
+    import torch
+    from dataclasses import replace
+    from hrm_lit.bench_command import random_batch
+    from hrm_lit.layers import keep_memory
+    from hrm_lit.model import Reasoner
+    from hrm_lit.recipes import find_recipe
+    from hrm_lit.training import TrainState, train_step
+    torch.set_num_threads(args.threads)
+    recipe = find_recipe(RECIPES[model])
+    recipe = replace(recipe, model=replace(recipe.model, dtype=args.dtype), train=replace(recipe.train, batch_size=args.batch))
+    torch.manual_seed(0)
+    keep_memory()
+    state, batch = TrainState.start(Reasoner(recipe.model), recipe.train), random_batch(recipe, args.batch, torch.device('cpu'))
+    for _ in range(args.warmup): train_step(state, batch, recipe.halting, recipe.train)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found: train_step(state, batch, recipe.halting, recipe.train)
+    rows = sorted(((row.self_cpu_time_total / 1e6, row.key, row.count) for row in found.key_averages()), reverse=True)
+    return dict(total=sum(row[0] for row in rows), rows=[dict(name=name, seconds=seconds, calls=calls) for seconds, name, calls in rows[:10]])
+
 def parts(args):
     "Milliseconds of CPU time of single operations, the best of five, one thread."
     import torch, torch.nn.functional as F
@@ -287,10 +309,10 @@ def options():
     parts = ('no', 'nets', 'segment')
     parser.add_argument('--compile', default='no', choices=parts), parser.add_argument('--also', nargs='+', default=[], choices=parts)
     parser.add_argument('--clock', default='wall', choices=('wall', 'cpu')), parser.add_argument('--minutes', type=float, default=math.inf)
-    for name in ('compile-baseline', 'variants', 'parts'): parser.add_argument(f'--{name}', action='store_true')
+    for name in ('compile-baseline', 'variants', 'parts', 'profile'): parser.add_argument(f'--{name}', action='store_true')
     parser.add_argument('--side', choices=('ours', 'theirs'), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if not (args.baseline or args.parts or args.variants or args.also): parser.error('--baseline PATH/baseline.py, --also, --variants or --parts is needed')
+    if not (args.baseline or args.parts or args.variants or args.profile or args.also): parser.error('--baseline PATH/baseline.py, --also, --variants, --profile or --parts is needed')
     if args.clock == 'cpu' and (args.threads != 1 or args.device != 'cpu'): parser.error('--clock cpu makes sense with --threads 1 --device cpu')
     return args
 
@@ -319,6 +341,7 @@ def main():
     for compiled in args.also:
         for group in groups:
             for model, row in alone(group, compiled, args, until).items(): keep({model: dict(also=rows.get(model, {}).get('also', {}) | {compiled: row})})
+    for model in args.models if args.profile else (): keep({model: dict(profile=profile(model, args))})
     for model in args.models if args.variants else (): keep({model: dict(variants=variants(model, args))})
     print(json.dumps({model: row.get('ratio') for model, row in rows.items()}))
 
