@@ -30,7 +30,7 @@ from .plot_command import Plot, plot
 from .bench_command import Bench, bench
 from .experiment_command import Experiment, experiment
 
-# %% ../nbs/20_cli.ipynb #7f3c3a4a
+# %% ../nbs/20_cli.ipynb #bbd8416c
 @dataclass(frozen=True)
 class Recipes:
     "List every recipe: parameters, plan of a segment, training, and cost of one step for one puzzle."
@@ -38,9 +38,11 @@ class Recipes:
 def list_recipes(words:list[str])->int:
     "`hrm_lit recipes`"
     parse(Recipes, words, 'recipes')
-    print(f'{"recipe":26}{"parameters":>11}  {"plan":21}{"grad":>5}{"segm.":>6}{"batch":>6}{"steps":>8}{"GFLOP":>7}')
-    for r in recipe_rows():
-        print(f'{r["recipe"]:26}{r["parameters"]:11,}  {r["plan"]:21}{r["grad"]:5}{r["segments"]:6}{r["batch"]:6}{r["steps"]:8}{r["gflops"]:7.2f}')
+    rows = recipe_rows()
+    wide = max(len(r['recipe']) for r in rows)
+    print(f'{"recipe":{wide}}{"parameters":>12}  {"plan":21}{"grad":>5}{"segm.":>6}{"batch":>6}{"steps":>8}{"GFLOP":>7}')
+    for r in rows:
+        print(f'{r["recipe"]:{wide}}{r["parameters"]:12,}  {r["plan"]:21}{r["grad"]:5}{r["segments"]:6}{r["batch"]:6}{r["steps"]:8}{r["gflops"]:7.2f}')
     print('\nplan: updates of a segment; grad: the last updates, which carry gradient; segm.: segments at most;\nGFLOP: a training step of one puzzle')
     return 0
 
@@ -109,7 +111,7 @@ def convert_(words:list[str])->int:
     print(f'{made}\nnext: hrm_lit eval {made}')
     return 0
 
-# %% ../nbs/20_cli.ipynb #d5813e39
+# %% ../nbs/20_cli.ipynb #38cf5f65
 COMMANDS = {'train': (train, Train), 'eval': (eval_, Eval), 'solve': (solve_, Solve), 'convert': (convert_, Convert),
             'experiment': (experiment, Experiment), 'plot': (plot, Plot), 'bench': (bench, Bench),
             'recipes': (list_recipes, Recipes), 'build': (build, Build)}
@@ -129,7 +131,7 @@ def usage()->str:
     "What `hrm_lit --help` prints."
     lines = ['hrm_lit: train, evaluate and use recursive reasoning models (HRM, TRM).', '']
     for name, (_, kind) in COMMANDS.items():
-        lines += textwrap.wrap(kind.__doc__, 80, initial_indent=f'  hrm_lit {name:9}', subsequent_indent=' ' * 19)
+        lines += textwrap.wrap(kind.__doc__, 80, initial_indent=f'  hrm_lit {name:11}', subsequent_indent=' ' * 21)
     return '\n'.join(lines + ['', 'hrm_lit --use FILE.py COMMAND ... knows the puzzles and recipes that the file defines.', 'hrm_lit COMMAND --help explains the options.',
                               'Start with: hrm_lit train hrm-sudoku-4x4'])
 
