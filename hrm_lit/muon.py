@@ -11,7 +11,7 @@ from torch import Tensor
 from .model import Reasoner
 from .optim import AdamATan2, check_range
 
-# %% ../nbs/13b_muon.ipynb #c0a9c643
+# %% ../nbs/13b_muon.ipynb #434a9d1f
 def matrices(
     model:Reasoner,  # any model of the family
 )->dict[str, Tensor]:  # by name
@@ -29,8 +29,6 @@ class MuonAndAdam(torch.optim.Optimizer):
         adam_betas:tuple[float, float]=(0.9, 0.95),  # of AdamATan2
         adam_weight_decay:float=1.,  # of AdamATan2
     ):
-        if not hasattr(torch.optim, 'Muon'):
-            raise ValueError(f'Muon is in PyTorch from version 2.9 on, this is {torch.__version__}')
         check_range('lr', lr, 0), check_range('weight_decay', weight_decay, 0), check_range('momentum', momentum, 0, 1)
         chosen = matrices(model)
         rest = [p for name, p in model.named_parameters() if name not in chosen]
