@@ -1,6 +1,7 @@
 "Which ingredient of the fast recipe pays? With and without each: hrm_lit --use nbs/experiments/ingredients.py experiment ingredients"
 from dataclasses import replace
 from hrm_lit.experiment_command import SEEDS, experiments, trials
+from hrm_lit.halting import Correctness
 from hrm_lit.recipes import recipes
 
 FAST = dict(optimizer='muon'), dict(gate='normed')  # changes of TrainConfig, changes of ModelConfig
@@ -16,11 +17,16 @@ ARMS = {
     'muon-gate-rope': (FAST[0], FAST[1] | dict(positions='rope')),
 }
 
-def arm(name, board, steps):
+hrm = recipes['hrm-sudoku-extreme-small']  # its data, rates and width; below, the fast recipe's net and halting
+REAL = replace(hrm, model=replace(hrm.model, wiring='trm', mixer='mlp', positions='none'), halting=Correctness(8))
+
+def arm(name, base, steps):
     "A small recipe of TRM with the changes of an arm, in bfloat16."
-    base, (train, model) = recipes[f'trm-sudoku-{board}'], ARMS[name]
+    train, model = ARMS[name]
     return replace(base, model=replace(base.model, dtype='bfloat16', **model), train=replace(base.train, steps=steps, eval_every=steps // 4, save_every=steps // 4, **train))
 
-recipes |= {f'ingredients-4x4-{name}': arm(name, '4x4', 400) for name in ARMS}
-recipes |= {f'ingredients-6x6-{name}': arm(name, '6x6', 2000) for name in ('base', 'muon', 'muon-gate')}
+recipes |= {f'ingredients-4x4-{name}': arm(name, recipes['trm-sudoku-4x4'], 400) for name in ARMS}
+recipes |= {f'ingredients-6x6-{name}': arm(name, recipes['trm-sudoku-6x6'], 2000) for name in ('base', 'muon', 'muon-gate')}
+recipes |= {f'ingredients-extreme-{name}': arm(name, REAL, 3000) for name in ('base', 'muon-gate')}
 experiments['ingredients'] = trials([f'ingredients-4x4-{name}' for name in ARMS], SEEDS) + trials([f'ingredients-6x6-{name}' for name in ('base', 'muon', 'muon-gate')])
+experiments['ingredients-extreme'] = trials([f'ingredients-extreme-{name}' for name in ('base', 'muon-gate')], segments=32)
