@@ -91,12 +91,14 @@ recipes |= {
 recipes['trm-mlp-sudoku-extreme-fast'] = Recipe(replace(TRM, mixer='mlp', positions='none', gate='normed'), Correctness(16),
     replace(TRM_TRAIN, steps=8000, optimizer='muon', warmup_steps=200, lr_min_ratio=0.05, loss='stablemax32'))
 
-# %% ../nbs/18_recipes.ipynb #09b18661
+# %% ../nbs/18_recipes.ipynb #4715e9b9
 SMALL_EXTREME = ModelConfig(hidden_size=128, num_heads=4, expansion=3., layers=2, positions='grid', puzzle_ndim=0, **BF16)
 small = Recipe(SMALL_EXTREME, QLearning(8), replace(SMALL_TRAIN, steps=20_000, batch_size=48, lr=1e-3, warmup_steps=200, lr_min_ratio=0.1,
                                                     eval_every=1000, save_every=1000), DataConfig(test_size=500))
 recipes |= {'hrm-sudoku-extreme-small': small,
-            'hrm-sudoku-extreme-small-rope': replace(small, model=replace(SMALL_EXTREME, positions='rope'))}
+            'hrm-sudoku-extreme-small-rope': replace(small, model=replace(SMALL_EXTREME, positions='rope')),
+            'trm-mlp-sudoku-extreme-small': Recipe(replace(SMALL_EXTREME, wiring='trm', mixer='mlp', positions='none', gate='normed'), Correctness(8),
+                replace(small.train, steps=6000, optimizer='muon'), small.data)}
 
 # %% ../nbs/18_recipes.ipynb #efc4ded3
 def find_recipe(
