@@ -44,13 +44,13 @@ def trials(
     "All recipes with the first seed, then all with the next: what is cut short has at least one of each."
     return [Trial(name, seed, segments) for seed in seeds for name in names]
 
-# %% ../nbs/19i_experiment_command.ipynb #27aa5972
+# %% ../nbs/19i_experiment_command.ipynb #4fc5d27a
 SEEDS = (0, 1000, 2000)
 
 experiments = {
     'sudoku-extreme': trials(['trm-mlp-sudoku-extreme-fast', 'hrm-sudoku-extreme'], SEEDS, 128),
     'sudoku-extreme-published': trials(['trm-mlp-sudoku-extreme', 'trm-att-sudoku-extreme'], segments=128),
-    'sudoku-extreme-small': trials(['hrm-sudoku-extreme-small', 'hrm-sudoku-extreme-small-rope'], segments=32),
+    'sudoku-extreme-small': trials(['hrm-sudoku-extreme-small', 'hrm-sudoku-extreme-small-rope', 'trm-mlp-sudoku-extreme-small'], segments=32),
     'maze-hard': trials(['trm-att-maze-hard', 'hrm-maze-hard'], segments=64),
     'arc': trials(['trm-arc1', 'hrm-arc1', 'trm-arc2']),
     'sudoku-small': trials(['trm-sudoku-4x4', 'hrm-sudoku-4x4', 'trm-sudoku-6x6', 'hrm-sudoku-6x6'], SEEDS),

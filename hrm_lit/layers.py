@@ -60,7 +60,9 @@ class Embedding(nn.Module):
         "(...) integers -> (..., D)"
         return F.embedding(index.long(), self.weight.to(self.dtype))
 
-# %% ../nbs/07_layers.ipynb #b10588f4
+# %% ../nbs/07_layers.ipynb #f9cc1a72
+def _as(x, dtype): return x if x.dtype == dtype else x.to(dtype)
+
 class _Norm(torch.autograd.Function):
     "RMS norm of the last axis, with its derivative written out."
     @staticmethod
@@ -68,7 +70,7 @@ class _Norm(torch.autograd.Function):
         "(..., D) -> (..., D), in float32 and back"
         y = x.float()
         scale = torch.rsqrt(y.square().mean(-1, keepdim=True) + eps)
-        y = (y * scale).to(x.dtype)
+        y = _as(y * scale, x.dtype)
         ctx.save_for_backward(y, scale)
         return y
     @staticmethod
@@ -77,7 +79,7 @@ class _Norm(torch.autograd.Function):
         y, scale = ctx.saved_tensors
         grad, y = grad.float(), y.float()
         along = (grad * y).mean(-1, keepdim=True)
-        return (torch.addcmul(grad, y, along, value=-1) * scale).to(ctx.saved_tensors[0].dtype), None
+        return _as(torch.addcmul(grad, y, along, value=-1) * scale, ctx.saved_tensors[0].dtype), None
 
 def rms_norm(
     x:Tensor,  # any shape; the last axis is normalised
@@ -171,12 +173,12 @@ class Attention(nn.Module):
         if self.rope is not None: qk = self.rope(qk)
         return self.out(attend(*qk, *v).transpose(1, 2).reshape(B, T, D))
 
-# %% ../nbs/07_layers.ipynb #55e7dc21
+# %% ../nbs/07_layers.ipynb #957f6691
 def _turned(x, cos, sin):
     "Every pair of channels (i, i + d/2) of x (..., T, d), turned; in float32 and back."
     half = x.shape[-1] // 2
     signed = torch.cat((-sin[:, :half], sin[:, half:]), -1)
-    return torch.addcmul(x * cos, x.roll(half, -1).float(), signed).to(x.dtype)
+    return _as(torch.addcmul(x * cos, x.roll(half, -1).float(), signed), x.dtype)
 
 class _Turn(torch.autograd.Function):
     "A turn, whose derivative is the turn back."
