@@ -91,11 +91,11 @@ def card(
         '## Scores', '', *(evaluations or ['None was recorded.', '']),
         f'Licence: {licence}. This text was written by `hrm_lit.weights.publish` from the files of the run.', ''])
 
-# %% ../nbs/19c2_weights.ipynb #368cc9b0
+# %% ../nbs/19c2_weights.ipynb #48effdfb
 def write_weights(
     made:Checkpoint,  # the weights
     folder:Path,  # an empty directory
-    dtype:str|None=None,  # float32 or bfloat16; as they are unless given
+    dtype:str|None=None,  # float32 or bfloat16; as they are in training, float32, unless given
 )->None:
     "Config, weights and names: a checkpoint without the state of its training."
     def stored(value): return (value.to(getattr(torch, dtype)) if dtype and value.is_floating_point() else value).contiguous()
@@ -112,7 +112,7 @@ def publish(
     scores:dict[str, Path],  # which rows -> file that `hrm_lit eval --json` wrote about them
     about:str,  # what the puzzles are and whose
     record:Path|None=None,  # run.json; that of the source unless given
-    dtype:str|None=None,  # float32 or bfloat16; as they are unless given
+    dtype:str|None=None,  # float32 or bfloat16; as they are in training, float32, unless given
 )->Path:  # the target
     "Turn a run into weights that can be passed on: with a card, and without the state of its training."
     target, made = Path(target), load_checkpoint(source)
@@ -131,5 +131,5 @@ def publish(
         if made.path.is_dir(): shutil.copyfile(made.path/'config.json', part/'config.json')  # as the run wrote it
         size = (part/'model.safetensors').stat().st_size
         require(size <= LIMIT, f'{target} would have {size:,} bytes of weights, more than {LIMIT:,}; bfloat16 halves them')
-        (part/'README.md').write_text(card(target.name, made, facts, found, about, stored=dtype or made.recipe.model.dtype))
+        (part/'README.md').write_text(card(target.name, made, facts, found, about, stored=dtype or 'float32'))
     return target
