@@ -16,8 +16,9 @@ With --also, ours is measured once more, alone, with other parts compiled. --at-
 where memory allows; they still compute one after another. --minutes ends all that is not done by then.
 --hidden, --heads, --seq, --H-cycles and --L-cycles make both sides small, to try all this out.
 With --variants, each change of ours is also switched off by itself, in one process, steps alternating.
-With --profile, one step of ours is also taken apart by operation. With --parts, only single operations are measured: attention written out and fused, by length; a product that fills
-33.5 MB, in a new process with memory given back and kept; the optimizer, tensor by tensor and all at once (no baseline needed).
+With --profile, one step of ours is also taken apart by operation.
+With --parts, only single operations are measured: attention written out and fused, by length; a product that fills 33.5 MB,
+in a new process with memory given back and kept; the optimizer, tensor by tensor and all at once (no baseline needed).
 
 An H200, in one command of at most eight minutes, from the root of the repository; of the packages, torch, numpy, matplotlib,
 safetensors, tqdm and pyyaml are enough:
@@ -181,20 +182,26 @@ def alone(models, compiled, args, until):
         for row in readings(program): print(f'{model}: ours, compiled: {compiled}, {row["s_median"]:.4g} s', file=sys.stderr)
     return {model: dict(ours=readings(program)) | (dict(error=program.error) if program.error else {}) for model, program in programs.items()}
 
-def variants(model, args):
-    "CPU seconds of a step with all changes, and with each of them taken back; one process, alternating."
-    import ctypes, torch, torch.nn.functional as F
+def started(model, args):
+    "A training step of ours on random puzzles, on the CPU, to be called again and again."
+    import torch
     from dataclasses import replace
-    from hrm_lit import layers, optim
     from hrm_lit.bench_command import random_batch
     from hrm_lit.model import Reasoner
     from hrm_lit.recipes import find_recipe
     from hrm_lit.training import TrainState, train_step
     torch.set_num_threads(args.threads)
     recipe = find_recipe(RECIPES[model])
-    recipe = replace(recipe, train=replace(recipe.train, batch_size=args.batch))
+    recipe = replace(recipe, model=replace(recipe.model, dtype=args.dtype), train=replace(recipe.train, batch_size=args.batch))
     torch.manual_seed(0)
     state, batch = TrainState.start(Reasoner(recipe.model), recipe.train), random_batch(recipe, args.batch, torch.device('cpu'))
+    return lambda: train_step(state, batch, recipe.halting, recipe.train)
+
+def variants(model, args):
+    "CPU seconds of a step with all changes, and with each of them taken back; one process, alternating."
+    import ctypes, torch, torch.nn.functional as F
+    from hrm_lit import layers, optim
+    step_of_ours = started(model, args)
 
     def plain_norm(x, eps=1e-5):
         y = x.float()
@@ -223,7 +230,7 @@ def variants(model, args):
             for place, key, old in off: setattr(place, key, old)
             memory(name not in ('memory kept', 'none'))
             cpu = time.process_time()
-            train_step(state, batch, recipe.halting, recipe.train)
+            step_of_ours()
             if i: found.setdefault(name, []).append(time.process_time() - cpu)
             for place, key, new in held: setattr(place, key, new)
     return {name: dict(cpu_s_min=min(times), cpu_s_median=statistics.median(times)) for name, times in found.items()}
@@ -231,20 +238,11 @@ def variants(model, args):
 def profile(model, args):
     "Seconds of a step by operation, the longest first, and of all operations; from PyTorch's profiler, whose own cost is in them."
     import torch
-    from dataclasses import replace
-    from hrm_lit.bench_command import random_batch
     from hrm_lit.layers import keep_memory
-    from hrm_lit.model import Reasoner
-    from hrm_lit.recipes import find_recipe
-    from hrm_lit.training import TrainState, train_step
-    torch.set_num_threads(args.threads)
-    recipe = find_recipe(RECIPES[model])
-    recipe = replace(recipe, model=replace(recipe.model, dtype=args.dtype), train=replace(recipe.train, batch_size=args.batch))
-    torch.manual_seed(0)
     keep_memory()
-    state, batch = TrainState.start(Reasoner(recipe.model), recipe.train), random_batch(recipe, args.batch, torch.device('cpu'))
-    for _ in range(args.warmup): train_step(state, batch, recipe.halting, recipe.train)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found: train_step(state, batch, recipe.halting, recipe.train)
+    step_of_ours = started(model, args)
+    for _ in range(args.warmup): step_of_ours()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found: step_of_ours()
     rows = sorted(((row.self_cpu_time_total / 1e6, row.key, row.count) for row in found.key_averages()), reverse=True)
     return dict(total=sum(row[0] for row in rows), rows=[dict(name=name, seconds=seconds, calls=calls) for seconds, name, calls in rows[:10]])
 

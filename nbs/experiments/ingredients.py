@@ -1,7 +1,6 @@
 "Which ingredient of the fast recipe pays? With and without each: hrm_lit --use nbs/experiments/ingredients.py experiment ingredients"
 from dataclasses import replace
 from hrm_lit.experiment_command import SEEDS, experiments, trials
-from hrm_lit.halting import Correctness
 from hrm_lit.recipes import recipes
 
 FAST = dict(optimizer='muon'), dict(gate='normed')  # changes of TrainConfig, changes of ModelConfig
@@ -17,8 +16,8 @@ ARMS = {
     'muon-gate-rope': (FAST[0], FAST[1] | dict(positions='rope')),
 }
 
-hrm = recipes['hrm-sudoku-extreme-small']  # its data, rates and width; below, the fast recipe's net and halting
-REAL = replace(hrm, model=replace(hrm.model, wiring='trm', mixer='mlp', positions='none'), halting=Correctness(8))
+fast = recipes['trm-mlp-sudoku-extreme-small']  # its net, halting and data, without its ingredients:
+REAL = replace(fast, model=replace(fast.model, gate='silu'), train=replace(fast.train, optimizer='adam_atan2'))
 
 def arm(name, base, steps):
     "A small recipe of TRM with the changes of an arm, in bfloat16."
