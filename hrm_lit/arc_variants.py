@@ -124,7 +124,7 @@ class VariantLayout:
         "Where each variant's examples begin, (#puzzles+1,) int32."
         return np.append(0, np.diff(self.pair_indices)[self.groups].cumsum()).astype(np.int32)
 
-# %% ../nbs/05c_arc_variants.ipynb #e70d5181
+# %% ../nbs/05c_arc_variants.ipynb #a82ad9ea
 class Variants(VariantLayout):
     "Tasks and the table of their variants: a dataset whose examples are made when they are asked for."
     def arrays(self)->dict[str,np.ndarray]:
@@ -137,7 +137,7 @@ class Variants(VariantLayout):
         arrays:dict,     # `arrays()` as tensors
         rows:Tensor,     # (B,) int64 on their device, numbers of examples
         generator=None,  # torch.Generator there: a random place for each; None: everything in the corner
-        offsets=None,    # (B, 2) int64 there, places to use instead
+        offsets=None,    # (B, 2) int64 there, places to use instead of either
     )->tuple:            # inputs and labels (B, S), ids (B,), int64
         "Make some examples."
         puzzle = torch.searchsorted(arrays['puzzle_indices'], rows, right=True) - 1
@@ -146,8 +146,7 @@ class Variants(VariantLayout):
         pair, moves = first + rows - arrays['puzzle_indices'][puzzle], arrays['moves'][ids]
         sizes = arrays['sizes'][pair].long()
         sizes = torch.where(moves[:, :1, None], sizes.flip(-1), sizes)
-        if generator is not None: offsets = draw_offsets(sizes, end - first, self.side, generator)
-        elif offsets is None: offsets = torch.zeros_like(sizes[:, 0])
+        if offsets is None: offsets = torch.zeros_like(sizes[:, 0]) if generator is None else draw_offsets(sizes, end - first, self.side, generator)
         inputs, labels = render(arrays['grids'][pair], sizes, moves, arrays['tokens'][ids].long(), offsets).unbind(1)
         return inputs, labels, ids
 

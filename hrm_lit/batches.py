@@ -75,7 +75,19 @@ def total_steps(
     "Optimizer steps of a run, counted as upstream counts them."
     return int(epochs*puzzles.num_groups*puzzles.mean_examples/batch_size)
 
-# %% ../nbs/06_batches.ipynb #029cb705
+# %% ../nbs/06_batches.ipynb #b1f689f2
+def _on_device(puzzles, device): return {name: torch.from_numpy(values).to(device) for name, values in puzzles.arrays().items()}
+
+def _send(numbers, device):
+    "An array as a tensor on `device`; a GPU fetches it while the host goes on."
+    tensor = torch.from_numpy(numbers)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else tensor.to(device)
+
+def _masked(puzzles, labels):
+    "Labels with the ignored token turned into -100."
+    return labels if puzzles.ignore_label_id is None else labels.masked_fill(labels == puzzles.ignore_label_id, IGNORE)
+
+# %% ../nbs/06_batches.ipynb #69fe5389
 class Batches:
     "An endless stream of training batches in which `batches[step]` depends on seed and step alone."
     def __init__(self,
@@ -140,17 +152,6 @@ class Batches:
         if self.augment is not None: inputs, labels = self.augment(inputs, labels, self.generator)
         return dict(inputs=inputs, labels=_masked(self.puzzles, labels), puzzle_ids=ids)
 
-def _send(numbers, device):
-    "An array as a tensor on `device`; a GPU fetches it while the host goes on."
-    tensor = torch.from_numpy(numbers)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else tensor.to(device)
-
-def _on_device(puzzles, device): return {name: torch.from_numpy(values).to(device) for name, values in puzzles.arrays().items()}
-
-def _masked(puzzles, labels):
-    "Labels with the ignored token turned into -100."
-    return labels if puzzles.ignore_label_id is None else labels.masked_fill(labels == puzzles.ignore_label_id, IGNORE)
-
 # %% ../nbs/06_batches.ipynb #08c35c72
 def eval_batches(
     puzzles:Puzzles,  # what to evaluate on
@@ -170,14 +171,18 @@ def _fill_up(values, padding, rows):
     "The values with as many rows of `padding` as are missing."
     return torch.cat([values, values.new_full((rows - len(values), *values.shape[1:]), padding)])
 
-# %% ../nbs/06_batches.ipynb #328b09e0
+# %% ../nbs/06_batches.ipynb #f6a5e487
 def multiplied(
-    puzzles:Puzzles,  # one example each
-    augment,  # (inputs, labels, generator) -> (inputs, labels)
-    copies:int,  # augmented copies of each
-    seed:int=0,  # of the copies
-)->Puzzles:  # a group per original: itself, then its copies
+    puzzles:Puzzles,  # of one example each, all with id 0
+    augment,          # (inputs, labels, generator) -> (inputs, labels), as in `Batches`
+    copies:int,       # augmented copies of each
+    seed:int=0,       # of the copies
+)->Puzzles:           # a group per original: itself, then its copies
     "Augmentation written out, as upstream stores it."
+    require(copies >= 0, f'copies must not be negative, got {copies}')
+    require(len(puzzles) == len(puzzles.puzzle_ids) and not puzzles.puzzle_ids.any(),
+            f'expected puzzles of one example and id 0, got {len(puzzles)} examples '
+            f'in {len(puzzles.puzzle_ids)} puzzles with ids up to {puzzles.puzzle_ids.max()}')
     generator, repeats = torch.Generator().manual_seed(seed), copies + 1
     inputs, labels = (torch.from_numpy(a.astype(np.int64)).repeat_interleave(repeats, 0) for a in (puzzles.inputs, puzzles.labels))
     copied = torch.arange(len(inputs))[:, None] % repeats > 0

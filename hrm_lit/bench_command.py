@@ -6,8 +6,9 @@
 __all__ = ['random_batch', 'kept_bytes', 'predicted', 'clock', 'matmul_peak', 'peak_memory', 'measure', 'print_bench', 'Bench',
            'bench']
 
-# %% ../nbs/19h_bench_command.ipynb #e2ee69bc
+# %% ../nbs/19h_bench_command.ipynb #ba95e1cc
 import json
+import os
 import platform
 import statistics
 import sys
@@ -23,7 +24,7 @@ from .halting import QLearning
 from .training import TrainState, Watch, pick_device, train_step
 from .recipes import Recipe, find_recipe, recipes
 from .checkpoints import write_json
-from .train_command import parse
+from .train_command import parse, writable
 
 # %% ../nbs/19h_bench_command.ipynb #f071430a
 def random_batch(
@@ -157,13 +158,15 @@ class Bench:
     compile:Literal['no', 'nets', 'segment'] = 'no'  # what torch.compile gets: nothing, each net by itself, or a whole segment
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # write the numbers into this file; - prints them instead of a table
 
-# %% ../nbs/19h_bench_command.ipynb #52ddda3f
+# %% ../nbs/19h_bench_command.ipynb #58a05d07
 def bench(words:list[str])->int:
     "`hrm_lit bench RECIPE`"
     args = parse(Bench, words, 'bench')
-    for name in ('steps', 'warmup', 'batch_size'):
-        value, least = getattr(args, name), 0 if name == 'warmup' else 1
+    for name, least in (('steps', 1), ('warmup', 0), ('batch_size', 1), ('threads', 0)):
+        value = getattr(args, name)
         if value is not None and value < least: raise ValueError(f'--{name.replace("_", "-")} must be at least {least}, got {value}')
+    if args.threads > (cores := os.cpu_count() or 1): raise ValueError(f'--threads must be at most {cores}, the cores of this machine, got {args.threads}')
+    if str(args.json) != '-': writable('--json', args.json)
     recipe, device = find_recipe(args.name), pick_device(args.device)
     rows = args.batch_size or (min(32, recipe.train.batch_size) if device.type == 'cpu' else recipe.train.batch_size)
     recipe = replace(recipe, model=replace(recipe.model, dtype=args.dtype or recipe.model.dtype), train=replace(recipe.train, batch_size=rows))

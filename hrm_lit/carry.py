@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Carry', 'initial_carry', 'refill', 'FixedSegments', 'segment']
 
-# %% ../nbs/11_carry.ipynb #c57bf35d
+# %% ../nbs/11_carry.ipynb #5ed3b58b
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from .model import Prediction, Reasoner
+from .model import Prediction, Reasoner, check_whole
 
 # %% ../nbs/11_carry.ipynb #2c3e72c9
 class Carry(NamedTuple):
@@ -33,7 +33,7 @@ def initial_carry(
                  halted=torch.ones(B, dtype=torch.bool, device=device),
                  data={name: torch.zeros_like(value) for name, value in batch.items()})
 
-# %% ../nbs/11_carry.ipynb #c6fd4b2a
+# %% ../nbs/11_carry.ipynb #3b6b94ed
 def refill(
     model:Reasoner,  # gives the initial latents
     carry:Carry,  # puzzles in flight
@@ -41,8 +41,9 @@ def refill(
 )->Carry:  # no row is halted
     "Give every halted row a new puzzle, fresh latents and a count of zero (HRM section 2, Adaptive computation time)."
     B = len(carry.halted)
-    if len(batch['inputs']) != B:
-        raise ValueError(f'the carry has {B} rows: expected a batch of {B} puzzles, got {len(batch["inputs"])}')
+    for name, old in carry.data.items():  # `where` would stretch a single row over all
+        if batch[name].shape != (B, *old.shape[1:]):
+            raise ValueError(f'the carry has {B} rows: expected {name} of shape {(B, *old.shape[1:])}, got {tuple(batch[name].shape)}')
     def choose(new, old):
         return torch.where(carry.halted.view(-1, *[1] * (old.ndim - 1)), new, old)
     start = model.initial_latents()
@@ -50,14 +51,13 @@ def refill(
                  segments=choose(0, carry.segments), halted=torch.zeros_like(carry.halted),
                  data={name: choose(batch[name], old) for name, old in carry.data.items()})
 
-# %% ../nbs/11_carry.ipynb #51f9eaeb
+# %% ../nbs/11_carry.ipynb #9bd99392
 @dataclass(frozen=True)
 class FixedSegments:
     "Every puzzle gets the same number of segments: deep supervision without halting."
     max_segments:int = 16  # N_sup in TRM, M in HRM; upstream's halt_max_steps
 
-    def __post_init__(self):
-        if self.max_segments < 1: raise ValueError(f'max_segments must be at least 1, got {self.max_segments}')
+    def __post_init__(self): check_whole('max_segments', self.max_segments, 1)
     def __call__(self,
         model:Reasoner,  # unused here; a rule may look a segment ahead
         carry:Carry,  # after the segment, this one counted

@@ -20,7 +20,7 @@ from .batches import Batches
 from .halting import Part
 from .training import TrainState, across
 
-# %% ../nbs/15_distributed.ipynb #1ae70b92
+# %% ../nbs/15_distributed.ipynb #013f28e9
 @dataclass(frozen=True)
 class Ranks:
     "Which of how many processes this one is; a process alone unless `start` says otherwise."
@@ -70,8 +70,10 @@ class Ranks:
         return torch.cat(parts).view(t.dtype)
 
     def _entries(self, t:Tensor)->Tensor:
-        ids, rows = self._gather(t._indices()[0]), self._gather(t._values())
-        return torch.sparse_coo_tensor(ids[None], rows, t.shape, check_invariants=False)
+        ids, rows = t._indices()[0], t._values()
+        more = self.agree(len(ids)) - len(ids)
+        ids, rows = torch.cat([ids, ids[:1].expand(more)]), torch.cat([rows, rows.new_zeros(more, rows.shape[1])])
+        return torch.sparse_coo_tensor(self._gather(ids)[None], self._gather(rows), t.shape, check_invariants=False)
 
 # %% ../nbs/15_distributed.ipynb #ea696faa
 def start(

@@ -8,7 +8,7 @@ __all__ = ['domains', 'find_domain', 'load_data', 'load_sudoku', 'read_sudoku', 
            'DataConfig', 'Data', 'Domain', 'by_rules', 'generated_by', 'in_arrays', 'load_arrays', 'need_sizes',
            'read_marks', 'sampled']
 
-# %% ../nbs/05d_domains.ipynb #0db81375
+# %% ../nbs/05d_domains.ipynb #0fb953b7
 import difflib
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ import numpy as np
 
 import hrm_lit
 from .puzzles import ARC_COLOURS, DIGITS, MAZE_COLOURS, Puzzles, require
-from .sudoku import SUDOKU_4, SUDOKU_6, check_clues, conflicts, decode, encode, geometry_of, is_solution, parse_board
+from .sudoku import SUDOKU_4, SUDOKU_6, SUDOKU_9, check_clues, conflicts, decode, encode, geometry_of, is_solution, parse_board
 from .sudoku_solver import solve
 from .sudoku_data import SudokuAugment, sudoku_4x4, sudoku_6x6, sudoku_extreme
 from .maze import CHARACTERS, check_maze, parse_maze, valid_paths, wrong_path
@@ -27,19 +27,19 @@ from .maze_data import dihedral_copies, maze_hard, maze_small
 from .arc import SIDE, crop, frame, parse_grid, parse_name
 from .arc_tasks import ARC_BENCHMARKS, arc_sets, check_overlap, check_tasks
 from .arc_variants import arc_dataset
-from .domain_record import DataConfig, Data, Domain, by_rules, generated_by, in_arrays, load_arrays, need_sizes, read_marks, sampled
+from .domain_record import DataConfig, Data, Domain, by_rules, check_data, checked, generated_by, in_arrays, load_arrays, need_sizes, read_marks, sampled
 
 # %% ../nbs/05d_domains.ipynb #1bef1d53
 _all_ = ['DataConfig', 'Data', 'Domain', 'by_rules', 'generated_by', 'in_arrays', 'load_arrays', 'need_sizes', 'read_marks', 'sampled']
 
-# %% ../nbs/05d_domains.ipynb #7b11222d
+# %% ../nbs/05d_domains.ipynb #c3045494
 domains = {}  # name -> Domain
 
 def find_domain(
     name:str,  # e.g. 'sudoku-4x4'
 )->Domain:
-    "A kind of puzzle by its name; a name that does not exist raises ValueError with the nearest one."
-    if name in domains: return domains[name]
+    "A kind of puzzle by its name, `checked`; a name that does not exist raises ValueError with the nearest one."
+    if name in domains: return checked(name, domains[name])
     near = ''.join(f', did you mean {n!r}?' for n in difflib.get_close_matches(name, domains, n=1))
     raise ValueError(f'expected a task among {", ".join(sorted(domains))}, got {name!r}{near}; a puzzle of your own needs hrm_lit --use FILE.py')
 
@@ -47,10 +47,11 @@ def load_data(
     cfg:DataConfig,  # which puzzles
     directory:str|Path|None=None,  # where they are; generated puzzles need none
 )->Data:
-    "The puzzles of a recipe: made from a seed, read from `directory`, or downloaded, as their kind does it."
-    return find_domain(cfg.task).load(cfg, directory)
+    "The puzzles of a recipe: made from a seed, read from `directory`, or downloaded, as their kind does it; ValueError if they do not fit it."
+    domain = find_domain(cfg.task)
+    return check_data(cfg.task, domain, domain.load(cfg, directory))
 
-# %% ../nbs/05d_domains.ipynb #9ddbce18
+# %% ../nbs/05d_domains.ipynb #40b7a2da
 def load_sudoku(
     cfg:DataConfig,  # which boards
     directory=None,  # CSV files or arrays; None: generate or download
@@ -64,7 +65,7 @@ def load_sudoku(
     else: train, test, ratings = sudoku_extreme(directory, cfg.train_size, cfg.test_size, cfg.data_seed)
     found = geometry_of(train.seq_len)
     require(geometry in (None, found), f'{directory}: {cfg.task} expects boards of {getattr(geometry, "cells", 0)} cells, got {found.cells}')
-    return Data(train, test, SudokuAugment(found) if cfg.augment else None, ratings)
+    return Data(train, sampled(test, cfg), SudokuAugment(found) if cfg.augment else None, ratings)  # arrays come whole, all others have test_size boards already
 
 # %% ../nbs/05d_domains.ipynb #794189cb
 def read_sudoku(
@@ -91,14 +92,14 @@ def note_sudoku(question:np.ndarray)->str:
     "Whether a puzzle is a proper one."
     return {0: 'The puzzle has no solution.', 1: '', 2: 'The puzzle has more than one solution.'}[len(solve(decode(question), limit=2))]
 
-# %% ../nbs/05d_domains.ipynb #87405881
+# %% ../nbs/05d_domains.ipynb #c08b5a6b
 def sudoku(make:Callable|None=None, geometry=None)->Domain:
     "Sudoku boards as a domain; see `load_sudoku`."
     def box(cells): return geometry_of(cells).box_rows, geometry_of(cells).box_cols
     return Domain(partial(load_sudoku, make=make, geometry=geometry), read_sudoku, wrong_sudoku, '?.123456789',
                   note=note_sudoku, box=box, text=DIGITS, thing='boards', generated=make is not None)
 
-domains |= {'sudoku-4x4': sudoku(sudoku_4x4, SUDOKU_4), 'sudoku-6x6': sudoku(sudoku_6x6, SUDOKU_6), 'sudoku-extreme': sudoku()}
+domains |= {'sudoku-4x4': sudoku(sudoku_4x4, SUDOKU_4), 'sudoku-6x6': sudoku(sudoku_6x6, SUDOKU_6), 'sudoku-extreme': sudoku(None, SUDOKU_9)}
 
 # %% ../nbs/05d_domains.ipynb #4693462d
 def load_maze(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Evaluation', 'evaluate', 'by_difficulty', 'if_halted', 'Thought', 'think', 'choose', 'scores', 'upstream_metrics']
 
-# %% ../nbs/16_evaluation.ipynb #d3e15a59
+# %% ../nbs/16_evaluation.ipynb #3e737b82
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,10 +15,11 @@ from tqdm import tqdm
 from .puzzles import Puzzles
 from .domains import Domain
 from .batches import eval_batches
-from .model import Reasoner
+from .model import Reasoner, check_whole
 from .losses import cells_right
 from .carry import initial_carry, segment
 from .halting import supervise
+from .optim import check_same
 from .training import across
 from .distributed import Ranks
 
@@ -35,7 +36,7 @@ class Evaluation(NamedTuple):
         "(M,) exact accuracy after each segment"
         return self.solved.mean(0)
 
-# %% ../nbs/16_evaluation.ipynb #300d312d
+# %% ../nbs/16_evaluation.ipynb #fdfafee9
 @torch.no_grad()
 def evaluate(
     model:Reasoner,  # with the weights to judge
@@ -48,8 +49,7 @@ def evaluate(
     ranks:Ranks=Ranks(),  # which of several processes this is: each takes its rows of every batch, and all get the result
 )->Evaluation:
     "Run every puzzle for `segments` segments and record what it answers after each; puzzles without a label are run, not scored."
-    for name, value in (('segments', segments), ('batch_size', batch_size)):
-        if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
+    check_whole('segments', segments, 1), check_whole('batch_size', batch_size, 1), check_same(model.cfg, puzzles, 'vocab_size', 'seq_len')
     batch_size, start = min(batch_size, -(-len(puzzles) // ranks.world)), model.initial_latents()
     columns, scored, together = [[] for _ in range(3 + (valid is not None))], [], batch_size*ranks.world
     batches, own = eval_batches(puzzles, together, model.lm_head.weight.device), ranks.rows(together)
@@ -71,8 +71,10 @@ def evaluate(
 
 def _judged(valid, inputs, answers, real):
     "By the rules, for all rows but those of padding."
-    right = np.zeros(len(inputs), bool)
-    right[:real] = valid(inputs[:real].cpu().numpy(), answers[:real].cpu().numpy())
+    right, inputs = np.zeros(len(inputs), bool), inputs[:real].cpu().numpy()
+    said = np.asarray(valid(inputs, answers[:real].cpu().numpy()))
+    if said.shape != (len(inputs),) or said.dtype != bool: raise ValueError(f'valid must return ({len(inputs)},) bool, got {said.shape} {said.dtype}')
+    right[:real] = said
     return torch.from_numpy(right)
 
 # %% ../nbs/16_evaluation.ipynb #555f6f98
@@ -126,7 +128,7 @@ class Thought:
         changed = [None, *(now != before for before, now in zip(shown, shown[1:]))]
         self.domain.show(shown, ['puzzle', *(f'segment {m}' for m in range(1, len(shown)))], changed=changed, **options)
 
-# %% ../nbs/16_evaluation.ipynb #f9f1b915
+# %% ../nbs/16_evaluation.ipynb #04f10929
 @torch.no_grad()
 def think(
     model:Reasoner,  # trained on puzzles of this kind
@@ -137,9 +139,10 @@ def think(
 )->Thought:
     "Let the model think about one puzzle; what is no puzzle, or has another size, raises ValueError."
     question = domain.read(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle)
-    if question.shape != (model.cfg.seq_len,) or question.max() >= model.cfg.vocab_size:
-        raise ValueError(f'this model expects {model.cfg.seq_len} cells with tokens below {model.cfg.vocab_size}, got {question.size} cells with tokens up to {question.max()}')
-    if segments < 1: raise ValueError(f'segments must be at least 1, got {segments}')
+    if question.ndim != 1 or question.dtype.kind not in 'iu': raise ValueError(f'a puzzle must be ({model.cfg.seq_len},) integers, got {question.shape} {question.dtype}')
+    if len(question) != model.cfg.seq_len or question.max() >= model.cfg.vocab_size:
+        raise ValueError(f'this model expects {model.cfg.seq_len} cells with tokens below {model.cfg.vocab_size}, got {question.size} cells with tokens up to {question.max(initial=0)}')
+    check_whole('segments', segments, 1)
     device, z = model.lm_head.weight.device, {name: latent[None] for name, latent in model.initial_latents().items()}
     batch = dict(inputs=torch.from_numpy(question[None].astype(np.int64)).to(device), puzzle_ids=torch.full((1,), puzzle_id, device=device))
     answers, halting = [], []

@@ -6,13 +6,14 @@
 __all__ = ['SEEDS', 'experiments', 'Trial', 'trials', 'standing', 'markdown_table', 'print_standing', 'pursue', 'Experiment',
            'experiment']
 
-# %% ../nbs/19i_experiment_command.ipynb #22eace55
+# %% ../nbs/19i_experiment_command.ipynb #ea9dd406
 import math
 import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
+import torch
 from tyro.conf import Positional, arg
 from .layers import keep_memory
 from .training import learnt, pick_device
@@ -73,21 +74,21 @@ def standing(
     if score.exists(): row |= {name: value for name, value in read_json(score).items() if name not in row}
     return row
 
-# %% ../nbs/19i_experiment_command.ipynb #f3f2ba95
+# %% ../nbs/19i_experiment_command.ipynb #760d2124
 def markdown_table(
     rows:list[dict],  # from `standing`
     segments:tuple[int, ...],  # numbers of segments whose exact accuracy is shown
     published:dict={},  # recipe -> what its paper reports
     command:str='',  # what fills the rows that are not yet run
 )->str:
-    "The rows of an experiment for a page: seeds, steps, hardware and scores."
+    "The rows of an experiment for a page: seeds, steps, wall time, hardware and scores."
     def share(row, n): return f'{row["exact"][n - 1]:.1%}' if len(row.get('exact', [])) >= n else '–'
-    lines = ['| recipe | seed | steps | on | puzzles | ' + ' | '.join(f'@{n}' for n in segments) + ' | paper |', '|---' * (6 + len(segments)) + '|']
+    lines = ['| recipe | seed | steps | minutes | on | puzzles | ' + ' | '.join(f'@{n}' for n in segments) + ' | paper |', '|---' * (7 + len(segments)) + '|']
     for row in rows:
         if row['step']:
             done = f'{row["step"]:,} of {row["batch_size"]}' + ('' if row['step'] >= row['steps'] else f' (of {row["steps"]:,})')
-            cells = [done, f'{row["hardware"]}, commit {(row["commit"] or "unknown")[:7]}', f'{row.get("puzzles", 0):,}', *(share(row, n) for n in segments)]
-        else: cells = [f'not yet run: `{command}`', *[''] * (2 + len(segments))]
+            cells = [done, f'{row["minutes"]:.0f}', f'{row["hardware"]}, commit {(row["commit"] or "unknown")[:7]}', f'{row.get("puzzles", 0):,}', *(share(row, n) for n in segments)]
+        else: cells = [f'not yet run: `{command}`', *[''] * (3 + len(segments))]
         lines.append('| ' + ' | '.join([row['recipe'], str(row['seed']), *cells, published.get(row['recipe'], '')]) + ' |')
     return '\n'.join(lines)
 
@@ -127,7 +128,7 @@ def pursue(
     write_json(dict(step=made.step, task=recipe.data.task, device=device) | scores(found, data.ratings) | votes, run / 'eval.json')
     return True
 
-# %% ../nbs/19i_experiment_command.ipynb #33b0f448
+# %% ../nbs/19i_experiment_command.ipynb #959618d4
 @dataclass(frozen=True)
 class Experiment:
     "Train and score a list of runs, one after another; called again, it goes on where it stopped."
@@ -153,7 +154,7 @@ def experiment(
         if (out / trial.name / 'eval.json').exists(): continue
         if over := time.monotonic() > until: break
         try: over = not pursue(trial, out, args.directory, args.device, until, command)
-        except (ValueError, FloatingPointError, OSError) as error: failed.append(f'{trial.name}: {error}')
+        except (ValueError, FloatingPointError, OSError, MemoryError, torch.OutOfMemoryError) as error: failed.append(f'{trial.name}: {error}')
         if over: break
     print_standing([standing(trial, out) for trial in experiments[args.name]])
     for line in failed: print(f'failed: {line}')

@@ -6,9 +6,10 @@
 __all__ = ['PALETTE', 'PAD', 'BLANK', 'INK', 'GIVEN', 'CHANGED', 'WRONG', 'DIGITS', 'DIGIT_COLOURS', 'ARC_COLOURS',
            'MAZE_COLOURS', 'require', 'as_grid', 'as_integers', 'show_grid', 'show_grids']
 
-# %% ../nbs/01_grids.ipynb #9b212c1a
+# %% ../nbs/01_grids.ipynb #6a2b6efe
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 
 # %% ../nbs/01_grids.ipynb #c2951683
 def require(
@@ -18,7 +19,7 @@ def require(
     "Raise a `ValueError` unless `claim` holds."
     if not claim: raise ValueError(message)
 
-# %% ../nbs/01_grids.ipynb #8d832362
+# %% ../nbs/01_grids.ipynb #a5bd1289
 def as_grid(
     tokens,              # (S,) or (h, w): array, tensor or nested list
     width:int|None=None, # columns; default: the grid is square, or folded already
@@ -28,6 +29,7 @@ def as_grid(
     if tokens.ndim == 2 and width is None: return tokens
     require(tokens.size > 0, 'expected the tokens of a grid, got none')
     if width is None:
+        require(tokens.ndim < 2, f'expected the tokens of one grid, got shape {tokens.shape}')
         width = round(tokens.size**0.5)
         require(width**2 == tokens.size,
                 f'expected a square number of tokens, or a width; got {tokens.size} tokens and no width')
@@ -59,7 +61,7 @@ DIGIT_COLOURS = (PAD, BLANK, *(PALETTE[1:]*3)[:25])                          # S
 ARC_COLOURS   = (PAD, '#f7f7f7', *PALETTE)                                   # ARC: PAD, end of grid, colour 0, 1, ...
 MAZE_COLOURS  = (PAD, PALETTE[0], BLANK, PALETTE[3], PALETTE[2], PALETTE[7]) # Maze: PAD, wall, free, start, goal, path
 
-# %% ../nbs/01_grids.ipynb #8261b777
+# %% ../nbs/01_grids.ipynb #4e23b182
 def show_grid(
     tokens,               # (S,) or (h, w) tokens
     ax=None,              # matplotlib axes to draw on; default: a new figure
@@ -76,11 +78,12 @@ def show_grid(
     "Draw one grid with the palette of the book."
     grid = as_grid(tokens, width)
     h, w = grid.shape
+    for name, table in (('text', text), ('colours', colours)): _check_listed(grid, name, table)
     if ax is None: ax = plt.subplots(figsize=(size*w/max(h, w), size*h/max(h, w)))[1]
     paint = np.array([[(BLANK if colours is None else colours[t]) for t in row] for row in grid])
     for mask, colour in ((givens, GIVEN), (changed, CHANGED), (wrong, WRONG)):
         if mask is not None: paint[as_grid(mask, w).astype(bool)] = colour
-    ax.imshow([[_rgb(c) for c in row] for row in paint], extent=(0, w, h, 0))
+    ax.imshow([[to_rgb(c) for c in row] for row in paint], extent=(0, w, h, 0))
     if text is not None: _write(ax, grid, text, np.zeros((h, w)) if givens is None else as_grid(givens, w))
     _rule(ax, h, w, 1, 1, '#c8c8c8', 0.5 if max(h, w) < 25 else 0)
     _rule(ax, h, w, *(box or (h, w)), INK, 1.2)
@@ -88,8 +91,12 @@ def show_grid(
     ax.axis('off')
     ax.set_title(title, fontsize=9)
 
-# %% ../nbs/01_grids.ipynb #4c422de8
-def _rgb(colour): return [int(colour[i:i + 2], 16) for i in (1, 3, 5)]
+# %% ../nbs/01_grids.ipynb #71255188
+def _check_listed(grid, name, table):
+    "Refuse tokens for which a table of texts or colours, if there is one, has no entry: -1 would draw its last."
+    if table is not None:
+        require(grid.min() >= 0 and grid.max() < len(table),
+                f'expected tokens in 0..{len(table) - 1}, as {name} has them, got {grid.min()}..{grid.max()}')
 
 def _rule(ax, h, w, rows, columns, colour, lw):
     "Lines around every block of `rows` by `columns` cells."

@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['Part', 'draw', 'explore', 'decide', 'check_rule', 'Correctness', 'continue_target', 'QLearning', 'supervise']
 
-# %% ../nbs/12_halting.ipynb #e6e65741
+# %% ../nbs/12_halting.ipynb #9a52c316
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from .carry import Carry
 from .losses import cells_right
-from .model import Prediction, Reasoner
+from .model import Prediction, Reasoner, check_integers, check_whole
 
 # %% ../nbs/12_halting.ipynb #52334a81
 class Part:
@@ -48,7 +49,7 @@ def explore(
     least = draw(partial(torch.randint, 2, max_segments + 1), len(segments), segments.device, generator)
     return segments >= dice * least
 
-# %% ../nbs/12_halting.ipynb #052e9896
+# %% ../nbs/12_halting.ipynb #dc060b49
 def decide(
     wants:Tensor,  # (B,) bool: rows whose Q head asks to halt
     segments:Tensor,  # (B,) segments so far
@@ -65,9 +66,9 @@ def check_rule(
     rule,  # its max_segments and exploration
 ):
     "Raise unless a rule's settings make sense."
-    if rule.max_segments < 1: raise ValueError(f'max_segments must be at least 1, got {rule.max_segments}')
-    if not 0 <= rule.exploration <= 1:
-        raise ValueError(f'exploration is a probability: expected 0..1, got {rule.exploration}')
+    check_whole('max_segments', rule.max_segments, 1)
+    if not (isinstance(rule.exploration, Real) and 0 <= rule.exploration <= 1):
+        raise ValueError(f'exploration is a probability: expected 0..1, got {rule.exploration!r}')
 
 # %% ../nbs/12_halting.ipynb #4f05abf7
 @dataclass(frozen=True)
@@ -118,14 +119,15 @@ class QLearning:
         target = continue_target(ahead, carry.segments >= self.max_segments)
         return halted, pred._replace(q_continue_target=target)
 
-# %% ../nbs/12_halting.ipynb #6d6648dc
+# %% ../nbs/12_halting.ipynb #aa9bf120
 def supervise(
     pred:Prediction,  # of this segment
     carry:Carry,  # after this segment; its data holds the labels
     loss_fn:Callable,  # (logits, labels) -> (B, S) loss of each cell
 )->tuple[Tensor, dict]:  # loss summed over rows, and the sums that upstream logs
     "Cross entropy of the answer plus half that of the Q head (HRM section 2: L_ACT; the 0.5 is upstream's)."
-    labels = carry.data['labels']
+    if not callable(loss_fn): raise ValueError(f"loss_fn must be a function, such as losses['softmax'], got {loss_fn!r}")
+    labels = check_integers('labels', carry.data['labels'], *pred.logits.shape[:-1])
     right, cells = cells_right(pred.logits.detach(), labels)
     solved = right == cells
     def bce(logit, target): return F.binary_cross_entropy_with_logits(logit, target, reduction='sum')

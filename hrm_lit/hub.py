@@ -127,15 +127,16 @@ def fetch_checkpoint(
     def get(name): return api.hf_hub_download(address.repo, name, revision=address.revision, cache_dir=cache_dir, local_files_only=cached)
     with explained(api, address): return [Path(get(name)) for name in [*beside, str(file)]][-1]
 
-# %% ../nbs/19d_hub.ipynb #081754f8
+# %% ../nbs/19d_hub.ipynb #bbdac7f6
 def local(
     place:str|Path,  # path, name of shipped weights, or address on the hub
 )->Path:
     "The path itself, or that of what a name or an address means."
     address = Path(place).as_posix()
+    if re.match('https?:/', address): raise ValueError(f'expected a path, the name of weights or hf:OWNER/NAME, which is how a repository on the hub is named, got {place}')
     return fetch_checkpoint(address) if address.startswith('hf:') else find_weights(place)
 
-# %% ../nbs/19d_hub.ipynb #c1171de6
+# %% ../nbs/19d_hub.ipynb #52cd803d
 TRAINING = {'global_batch_size': 'batch_size', 'lr': 'lr', 'lr_min_ratio': 'lr_min_ratio', 'lr_warmup_steps': 'warmup_steps',
             'weight_decay': 'weight_decay', 'beta1': 'beta1', 'beta2': 'beta2', 'puzzle_emb_lr': 'puzzle_lr',
             'puzzle_emb_weight_decay': 'puzzle_weight_decay', 'seed': 'seed'}  # upstream's key -> field of TrainConfig
@@ -147,6 +148,7 @@ CLASSES = {'hrm': 'hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1',
 def official_config(
     model:Reasoner,  # any wiring that upstream has
     recipe:Recipe,  # how it was made
+    own_data:bool=False,  # trained on puzzles from a directory
 )->dict:  # content of all_config.yaml
     "A recipe in upstream's words."
     arch, halting, train, data = to_official(model)[1], recipe.halting, recipe.train, recipe.data
@@ -161,9 +163,9 @@ def official_config(
     place = f'data/{data.task}'
     epochs = math.ceil(train.steps * train.batch_size / data.train_size) if data.train_size else 1
     return dict(arch=arch, data_path=place, data_paths=[place], epochs=epochs, ema=train.ema > 0, ema_rate=train.ema or 0.999,
-                **{theirs: getattr(train, ours) for theirs, ours in TRAINING.items()}, hrm_lit=to_dict(recipe))
+                **{theirs: getattr(train, ours) for theirs, ours in TRAINING.items()}, hrm_lit=to_dict(recipe) | dict(own_data=own_data))
 
-# %% ../nbs/19d_hub.ipynb #0abb5d0c
+# %% ../nbs/19d_hub.ipynb #efabe86a
 def read_training(
     values:dict,  # content of all_config.yaml
     train:TrainConfig,  # what it does not say
@@ -180,11 +182,14 @@ def read_checkpoint(
 )->Checkpoint:
     "As `load_checkpoint`, by name and from the hub too, and with all that an official directory says about the training."
     path = local(place)
-    if find_checkpoint(path) is not None: return load_checkpoint(path, device, recipe)
+    if (own := find_checkpoint(path)) is not None:
+        if recipe: raise ValueError(f'{own} is a checkpoint of hrm_lit, whose recipe is in its config.json: leave out --recipe {recipe}')
+        return load_checkpoint(path, device)
     values, beside, weights = None, path.with_name('all_config.yaml'), read_official(path)
     with suppress(OSError, ValueError, yaml.YAMLError): values = yaml.safe_load(beside.read_text())  # else `official_recipe` complains
-    noted = recipe is None and isinstance(values, dict) and 'hrm_lit' in values
-    described = recipe_in(values['hrm_lit'], beside) if noted else recipe and find_recipe(recipe)
+    ours = values.get('hrm_lit') if isinstance(values, dict) else None
+    noted = recipe is None and ours is not None
+    described = recipe_in(ours, beside) if noted else recipe and find_recipe(recipe)
     made = official_recipe(path, weights, described)
     model = Reasoner(made.model)
     load_official(model, weights, path)
@@ -193,9 +198,9 @@ def read_checkpoint(
     if described is None: made = replace(made, train=read_training(values, made.train))
     step = int(path.name[5:]) if re.fullmatch(r'step_\d+', path.name) else None
     names = read_names(path.with_name(NAMES), made.model.num_puzzles) if path.with_name(NAMES).exists() else ()
-    return Checkpoint(model.to(device).eval(), made, path, step, names)
+    return Checkpoint(model.to(device).eval(), made, path, step, names, own_data=isinstance(ours, dict) and bool(ours.get('own_data')))
 
-# %% ../nbs/19d_hub.ipynb #d02b8458
+# %% ../nbs/19d_hub.ipynb #b4ca5ed3
 def convert(
     source:str|Path,  # path of a checkpoint of either kind, name, or address on the hub
     target:str|Path,  # directory to make; it must not exist
@@ -210,7 +215,7 @@ def convert(
     made = read_checkpoint(source, recipe=recipe)
     name = 'checkpoint' if made.step is None else f'step_{made.step}'
     if official := (to or ('official' if made.path.is_dir() else 'hrm_lit')) == 'official':
-        config, prefix = official_config(made.model, made.recipe), '_orig_mod.' if compiled else ''
+        config, prefix = official_config(made.model, made.recipe, made.own_data), '_orig_mod.' if compiled else ''
         weights = {prefix + key: value for key, value in to_official(made.model)[0].items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -179,7 +179,7 @@ def maze_scores(
     exact = ((as_grid(answers) == labels) | (labels == IGNORE)).all(1)
     return dict(exact_accuracy=float(exact.mean()), valid_path_rate=float(valid.mean()))
 
-# %% ../nbs/04_maze.ipynb #d5aab4ab
+# %% ../nbs/04_maze.ipynb #12f66963
 def _place(free, shortest, rng, boost):
     "Put S on a random free cell and G at least `shortest` moves away; None where that cannot be, or by chance."
     cells, side = np.flatnonzero(free), len(free)
@@ -197,6 +197,7 @@ def _find(draw, side, shortest, rng, boost, tries):
         if (maze := _place(draw(), shortest, rng, boost)) is not None: return maze
     raise ValueError(f'expected a maze of {side}x{side} cells with {shortest} moves or more, got none in {tries} draws')
 
+# %% ../nbs/04_maze.ipynb #51ce58e5
 def percolation_maze(
     side:int,                # rows and columns; 30 in Maze-Hard
     shortest:int,            # fewest moves from S to G; 109 in Maze-Hard

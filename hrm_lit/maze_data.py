@@ -6,7 +6,7 @@
 __all__ = ['VOCAB_SIZE', 'fetch_hard', 'smallest_view', 'maze_small', 'dihedral_copies', 'read_maze_csv', 'write_maze_csv',
            'maze_hard']
 
-# %% ../nbs/04b_maze_data.ipynb #77cdcc75
+# %% ../nbs/04b_maze_data.ipynb #770ea06d
 import csv, os, tempfile
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ import numpy as np
 from .maze import format_maze, parse_maze, percolation_maze, solve_maze, wrong_path
 from .puzzles import Puzzles, as_grid, load_puzzles, require
 from .symmetry import dihedral
-from .sudoku_data import COLUMNS, WANTED, fetch_csv
+from .sudoku_data import COLUMNS, csv_pair, fetch_csv
 
 # %% ../nbs/04b_maze_data.ipynb #da2bf593
 VOCAB_SIZE = 6   # PAD and the five kinds of cells
@@ -136,10 +136,10 @@ def write_maze_csv(
                 writer.writerow([source, question, answer, answer.count('o') + 2])
         os.replace(Path(scratch)/'mazes', path)
 
-# %% ../nbs/04b_maze_data.ipynb #c847e929
+# %% ../nbs/04b_maze_data.ipynb #601ef45e
 fetch_hard = partial(fetch_csv, repo='sapientinc/maze-30x30-hard-1k')  # name -> path in the local cache; as for Sudoku-Extreme
 
-# %% ../nbs/04b_maze_data.ipynb #73c536d9
+# %% ../nbs/04b_maze_data.ipynb #683e6919
 def _load_arrays(data, sizes):
     "Both splits of a directory in the upstream array format, checked to be mazes."
     sets = [load_puzzles(data, split) for split in ('train', 'test')]
@@ -159,6 +159,12 @@ def _check_apart(train, test, data):
     shared = sum(row.tobytes() in learnt for row in test.inputs)
     require(shared == 0, f'{data}: expected no test maze among the training mazes, got {shared} of {len(test)}')
 
+def _choose(puzzles, size, rng):
+    "A random choice of at most `size` mazes in their order, or all for 0."
+    if not 0 < size < len(puzzles): return puzzles
+    return puzzles.some(np.sort(rng.choice(len(puzzles), size, replace=False)))
+
+# %% ../nbs/04b_maze_data.ipynb #37a13991
 def maze_hard(
     data=None,          # directory with train.csv and test.csv, or in the upstream array format; None downloads
     train_size:int=0,   # training mazes drawn from train.csv, at most; 0 takes all
@@ -173,17 +179,7 @@ def maze_hard(
         train, test = _load_arrays(data, sizes)
         _check_apart(train, test, data)
     else:
-        names = ['train.csv', 'test.csv']
-        missing = [] if data is None else [name for name in names if not (Path(data)/name).exists()]
-        require(not missing, f'{data}: expected {WANTED}, or a dataset in the upstream array format; '
-                             f'missing: {", ".join(missing)}')
-        sets = [read_maze_csv(fetch(name) if data is None else Path(data)/name) for name in names]
+        sets = [read_maze_csv(path) for path in csv_pair(data, fetch)]
         _check_apart(*sets, 'the download' if data is None else data)
         train, test = (_choose(p, size, rng) for p, size in zip(sets, sizes))
     return train, test
-
-def _choose(puzzles, size, rng):
-    "A random choice of at most `size` mazes in their order, or all for 0."
-    if not 0 < size < len(puzzles): return puzzles
-    keep = np.sort(rng.choice(len(puzzles), size, replace=False))
-    return Puzzles.from_pairs(puzzles.inputs[keep], puzzles.labels[keep], VOCAB_SIZE)

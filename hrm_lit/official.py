@@ -22,7 +22,7 @@ from .model import ModelConfig, Reasoner
 from .recipes import ARC_1, DataConfig, Recipe
 from .training import TrainConfig
 
-# %% ../nbs/19_official.ipynb #d6a64d76
+# %% ../nbs/19_official.ipynb #210b5624
 COUNTS = ('vocab_size', 'seq_len', 'num_puzzle_identifiers', 'hidden_size', 'num_heads', 'H_cycles', 'L_cycles', 'H_layers',
           'L_layers', 'puzzle_emb_ndim', 'puzzle_emb_len', 'halt_max_steps')
 NUMBERS = 'expansion', 'rope_theta', 'rms_norm_eps', 'halt_exploration_prob'
@@ -35,13 +35,14 @@ def check_kinds(
     def refuse(key, wanted): raise ValueError(f'{key} must be {wanted}, got {arch[key]!r}')
     for key in arch:
         if key in COUNTS and type(arch[key]) is not int: refuse(key, 'a whole number')
+        if key == 'pos_encodings' and arch[key] not in ('rope', 'learned', 'none'): refuse(key, "'rope', 'learned' or 'none'")
         if key in OTHERS and type(arch[key]) is not OTHERS[key]: refuse(key, {bool: 'true or false', str: 'text'}[OTHERS[key]])
         if key in NUMBERS:
             try: finite = type(arch[key]) is not bool and math.isfinite(float(arch[key]))
             except (TypeError, ValueError, OverflowError): finite = False
             if not finite: refuse(key, 'a number')
 
-# %% ../nbs/19_official.ipynb #24ec7216
+# %% ../nbs/19_official.ipynb #4fe0e0b1
 WIRINGS = {'hrm': 'hrm', 'trm': 'trm', 'trm_singlez': 'single_z'}  # upstream's module -> ours
 
 def config_from_official(
@@ -57,14 +58,14 @@ def config_from_official(
     hrm, ndim, D = arch['name'] == 'hrm', arch.get('puzzle_emb_ndim', 0), arch['hidden_size']
     if hrm and arch.get('H_layers', arch['L_layers']) != arch['L_layers']:
         raise ValueError(f"H_layers must equal L_layers, got {arch['H_layers']} and {arch['L_layers']}")
-    prefix = math.ceil(ndim / D) if hrm else arch.get('puzzle_emb_len', 16) or math.ceil(ndim / D)
-    positions = arch.get('pos_encodings', 'rope')
+    just_enough = math.ceil(ndim / max(D, 1))  # a width of 0 is refused below
+    prefix = just_enough if hrm else arch.get('puzzle_emb_len', 16) or just_enough
     return ModelConfig(
         vocab_size=arch['vocab_size'], seq_len=arch['seq_len'], num_puzzles=arch.get('num_puzzle_identifiers', 1),
         wiring=WIRINGS[arch['name']], H_cycles=arch['H_cycles'], L_cycles=arch['L_cycles'],
         layers=arch['L_layers'], hidden_size=D, num_heads=arch['num_heads'],
         expansion=float(arch.get('expansion', 4)), mixer='mlp' if arch.get('mlp_t') else 'attention',
-        positions=positions if positions in ('rope', 'learned') else 'none', puzzle_ndim=ndim, prefix=prefix,
+        positions=arch.get('pos_encodings', 'rope'), puzzle_ndim=ndim, prefix=prefix,
         rope_theta=float(arch.get('rope_theta', 10_000)), norm_eps=float(arch.get('rms_norm_eps', 1e-5)),
         dtype=arch.get('forward_dtype', 'bfloat16'))
 
@@ -86,7 +87,7 @@ def official_parameters(
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     return {f'model.inner.{official}': tensors[ours] for official, ours in names.items() if ours in tensors}
 
-# %% ../nbs/19_official.ipynb #695fef81
+# %% ../nbs/19_official.ipynb #1cb11ca4
 def strip_prefixes(
     state_dict:dict,  # upstream's keys
 )->dict:  # the same values
@@ -114,10 +115,24 @@ def load_official(
         if value.shape != own[key].shape:
             raise ValueError(f'{source}: {key!r} must have shape {tuple(own[key].shape)}, got {tuple(value.shape)}')
         if not value.is_floating_point(): raise ValueError(f'{source}: {key!r} must hold floating-point numbers, got {value.dtype}')
+        if not value.isfinite().all(): raise ValueError(f'{source}: {key!r} must hold finite numbers, got {value[~value.isfinite()][0].item()}')
     with torch.no_grad():
         for key, value in given.items(): own[key].copy_(value)
 
-# %% ../nbs/19_official.ipynb #ae7b3930
+# %% ../nbs/19_official.ipynb #b6d06df8
+def _halting(arch):
+    "The halting rule of an arch; a maximum below 1 is a ValueError."
+    learned = arch['name'] == 'hrm' or not arch.get('no_ACT_continue', True)
+    rule = QLearning if learned else Correctness
+    return rule(arch.get('halt_max_steps', 16), float(arch.get('halt_exploration_prob', 0.1)))
+
+def _loss_type(arch):
+    "The loss of an arch, or of upstream's YAML, which nests it."
+    if 'loss_type' in arch: return arch['loss_type']
+    loss = arch.get('loss', {})
+    if not isinstance(loss, dict): raise ValueError(f'loss must be {{name: ..., loss_type: ...}}, got {loss!r}')
+    return loss.get('loss_type', 'stablemax_cross_entropy')
+
 def from_official(
     state_dict:dict,  # as upstream saves it, with or without '_orig_mod.', 'model.', 'inner.'
     arch:dict,  # as for `config_from_official`; name is 'hrm', 'trm' or 'trm_singlez'
@@ -125,12 +140,9 @@ def from_official(
     "An official checkpoint as a `Reasoner`, with the halting rule and loss it was trained with."
     model = Reasoner(config_from_official(arch))
     load_official(model, state_dict)
-    learned = arch['name'] == 'hrm' or not arch.get('no_ACT_continue', True)
-    rule = QLearning if learned else Correctness
-    halting = rule(arch.get('halt_max_steps', 16), float(arch.get('halt_exploration_prob', 0.1)))
-    loss = arch.get('loss_type', 'stablemax_cross_entropy').removesuffix('_cross_entropy')
+    loss = str(_loss_type(arch)).removesuffix('_cross_entropy')
     if loss not in losses: raise ValueError(f"arch['loss_type'] must be one of {sorted(losses)}, got {loss!r}")
-    return model, halting, losses[loss]
+    return model, _halting(arch), losses[loss]
 
 # %% ../nbs/19_official.ipynb #b313e3f8
 def to_official(
@@ -174,11 +186,10 @@ def read_official(
     try: return strip_prefixes(values)
     except ValueError as error: raise ValueError(f'{path}: {error}') from None
 
-# %% ../nbs/19_official.ipynb #e1a33a47
+# %% ../nbs/19_official.ipynb #ed6fdfd4
 MODULES = {'hrm.hrm_act_v1': 'hrm', 'recursive_reasoning.hrm': 'hrm',  # upstream's file -> arch['name']
            'recursive_reasoning.trm': 'trm', 'recursive_reasoning.trm_singlez': 'trm_singlez'}
 SEQ_LEN = {11: 81, 6: 900, 12: 900}  # by vocabulary: Sudoku, Maze, ARC
-TASK = {11: 'sudoku-extreme', 6: 'maze-hard', 12: 'arc-1'}  # what evaluation expects in the data directory
 
 def _settings(path):
     "The file all_config.yaml beside a checkpoint, and what it holds."
@@ -196,6 +207,30 @@ def _rows(path, state_dict, name):
     if matrix.ndim != 2: raise ValueError(f'{path}: expected a matrix {name}, got shape {tuple(matrix.shape)}')
     return len(matrix)
 
+def official_arch(
+    path:str|Path,  # checkpoint with upstream's all_config.yaml in the same directory
+    state_dict:dict,  # from read_official; gives the sizes that the YAML leaves out
+)->dict:
+    "The arch of an official checkpoint: the YAML that upstream writes beside it, completed by the shapes."
+    beside, values = _settings(path)
+    arch = values['arch']
+    module = str(arch.get('name')).split('@')[0]
+    if module not in MODULES:
+        raise ValueError(f'{beside} names the model {arch.get("name")!r}; expected one of {sorted(MODULES)}')
+    vocab_size = _rows(path, state_dict, 'lm_head.weight')
+    if not vocab_size: raise ValueError(f"{path} lacks 'model.inner.lm_head.weight'")
+    if vocab_size not in SEQ_LEN: raise ValueError(f'{path}: expected a vocabulary of {sorted(SEQ_LEN)} (Maze, Sudoku, ARC), got {vocab_size}')
+    found = arch | dict(name=MODULES[module], vocab_size=vocab_size, seq_len=SEQ_LEN[vocab_size],
+                        num_puzzle_identifiers=_rows(path, state_dict, 'puzzle_emb.weights') or 1)
+    try:
+        found['loss_type'] = _loss_type({'loss': arch.get('loss', {})})
+        check_kinds(found)
+    except ValueError as error: raise ValueError(f'{beside}: {error}') from None
+    return found
+
+# %% ../nbs/19_official.ipynb #39cfdd38
+TASK = {11: 'sudoku-extreme', 6: 'maze-hard', 12: 'arc-1'}  # what evaluation expects in the data directory
+
 def _dataset(values, arch):
     "Which puzzles a model was trained on, by its vocabulary and, for ARC, the name of the data's directory."
     task = TASK[arch['vocab_size']]
@@ -205,26 +240,6 @@ def _dataset(values, arch):
     if any(re.search(r'arc([-_]?agi)?[-_]?2(?!\d)|arc[-_]aug[-_]\d+[-_]2(?!\d)', part) for part in parts):
         task = 'arc-2-hrm' if arch['name'] == 'hrm' and not any('concept' in part for part in parts) else 'arc-2'
     return replace(ARC_1, task=task)
-
-def official_arch(
-    path:str|Path,  # checkpoint with upstream's all_config.yaml in the same directory
-    state_dict:dict,  # from read_official; gives the sizes that the YAML leaves out
-)->dict:
-    "The arch of an official checkpoint: the YAML that upstream writes beside it, completed by the shapes."
-    beside, values = _settings(path)
-    arch = values['arch']
-    module, loss = str(arch.get('name')).split('@')[0], arch.get('loss', {})
-    if module not in MODULES:
-        raise ValueError(f'{beside} names the model {arch.get("name")!r}; expected one of {sorted(MODULES)}')
-    if not isinstance(loss, dict): raise ValueError(f'{beside}: loss must be {{name: ..., loss_type: ...}}, got {loss!r}')
-    vocab_size = _rows(path, state_dict, 'lm_head.weight')
-    if not vocab_size: raise ValueError(f"{path} lacks 'model.inner.lm_head.weight'")
-    if vocab_size not in SEQ_LEN: raise ValueError(f'{path}: expected a vocabulary of {sorted(SEQ_LEN)} (Maze, Sudoku, ARC), got {vocab_size}')
-    found = arch | dict(name=MODULES[module], loss_type=loss.get('loss_type', 'stablemax_cross_entropy'), vocab_size=vocab_size,
-                        seq_len=SEQ_LEN[vocab_size], num_puzzle_identifiers=_rows(path, state_dict, 'puzzle_emb.weights') or 1)
-    try: check_kinds(found)
-    except ValueError as error: raise ValueError(f'{beside}: {error}') from None
-    return found
 
 def official_recipe(
     path:str|Path,  # checkpoint file
@@ -238,9 +253,7 @@ def official_recipe(
         raise ValueError(f'{path} is no checkpoint of hrm_lit and has no all_config.yaml beside it; '
                          'say what it holds with --recipe, e.g. --recipe hrm-sudoku-extreme')
     arch, (beside, values) = official_arch(path, state_dict), _settings(path)
-    rule = QLearning if arch['name'] == 'hrm' or not arch.get('no_ACT_continue', True) else Correctness
     try:
-        halting = rule(arch.get('halt_max_steps', 16), float(arch.get('halt_exploration_prob', 0.1)))
         train = TrainConfig(loss=arch['loss_type'].removesuffix('_cross_entropy'))
-        return Recipe(config_from_official(arch), halting, train, _dataset(values, arch))
+        return Recipe(config_from_official(arch), _halting(arch), train, _dataset(values, arch))
     except (TypeError, ValueError) as error: raise ValueError(f'{beside}: {error}') from None

@@ -24,13 +24,15 @@ _all_ = ['PALETTE', 'PAD', 'BLANK', 'INK', 'GIVEN', 'CHANGED', 'WRONG', 'DIGITS'
 # %% ../nbs/01_puzzles.ipynb #3a383402
 IGNORE = -100   # label of a cell that no loss and no score looks at; the default `ignore_index` of PyTorch
 
-# %% ../nbs/01_puzzles.ipynb #8bbf2e11
+# %% ../nbs/01_puzzles.ipynb #9b29f7f5
 def _check_offsets(name, offsets, total, things):
+    "Refuse offsets that do not cut `total` things into parts of at least one."
     few = offsets.tolist() if offsets.size < 9 else [*offsets[:3].tolist(), '...', *offsets[-2:].tolist()]
     rises = offsets.ndim == 1 and len(offsets) > 1 and (np.diff(offsets) > 0).all()
     require(rises and offsets[0] == 0 and offsets[-1] == total,
             f'{name} must rise from 0 to {total}, the number of {things}, got {few}')
 
+# %% ../nbs/01_puzzles.ipynb #f21e0f5a
 def _check_fit(p):
     "Raise a `ValueError` that says which array of the `Puzzles` p does not fit the others, and why."
     require(p.inputs.ndim == 2 and p.inputs.size > 0, f'inputs must be (examples, tokens), got shape {p.inputs.shape}')
@@ -40,6 +42,9 @@ def _check_fit(p):
         require(tokens.dtype == np.uint8, f'{name} must be uint8, got {tokens.dtype}')
         require(tokens.max() < p.vocab_size,
                 f'{name} must hold tokens below vocab_size {p.vocab_size}, got {tokens.max()}')
+    for name in ('puzzle_ids', 'puzzle_indices', 'group_indices'):
+        kind = getattr(p, name).dtype
+        require(kind.kind in 'iu', f'{name} must hold integers, got {kind}')
     puzzles = len(p.puzzle_indices) - 1
     _check_offsets('puzzle_indices', p.puzzle_indices, len(p.inputs), 'examples')
     _check_offsets('group_indices', p.group_indices, puzzles, 'puzzles')
@@ -177,7 +182,20 @@ def _read(path):
     except Exception as error:   # a damaged file may raise anything
         raise ValueError(f'{path} cannot be read as {path.suffix}: {error}') from None
 
-# %% ../nbs/01_puzzles.ipynb #cbdefc77
+# %% ../nbs/01_puzzles.ipynb #6ce53149
+def _read_facts(path):
+    "What a `dataset.json` says: all that we need, and numbers where numbers should be."
+    facts = _read(path)
+    require(isinstance(facts, dict), f'{path} must hold a JSON object, got {type(facts).__name__}')
+    absent = [key for key in (*KEYS.values(), 'seq_len') if key not in facts]
+    require(not absent, f'{path} must say {", ".join(absent)}')
+    for key in (*KEYS.values(), 'seq_len'):
+        require(type(facts[key]) is int or (key, facts[key]) == ('ignore_label_id', None),
+                f'{path}: {key} must be a whole number, got {facts[key]!r}')
+    require(facts.get('sets', ['all']) == ['all'], f"{path} must have one set, ['all'], got {facts.get('sets')}")
+    return facts
+
+# %% ../nbs/01_puzzles.ipynb #7f5e052c
 def load_puzzles(
     directory,  # the dataset's directory
     split:str,  # 'train' or 'test'
@@ -186,15 +204,7 @@ def load_puzzles(
     root, folder = Path(directory), Path(directory)/split
     missing = [file for file in ('dataset.json', *FILES.values()) if not (folder/file).exists()]
     require(not missing, f'{folder} must hold dataset.json and {len(FILES)} arrays; missing: {", ".join(missing)}')
-    facts = _read(folder/'dataset.json')
-    require(isinstance(facts, dict), f'{folder/"dataset.json"} must hold a JSON object, got {type(facts).__name__}')
-    absent = [key for key in (*KEYS.values(), 'seq_len') if key not in facts]
-    require(not absent, f'{folder/"dataset.json"} must say {", ".join(absent)}')
-    for key in (*KEYS.values(), 'seq_len'):
-        require(type(facts[key]) is int or (key, facts[key]) == ('ignore_label_id', None),
-                f'{folder/"dataset.json"}: {key} must be a whole number, got {facts[key]!r}')
-    require(facts.get('sets', ['all']) == ['all'],
-            f"{folder/'dataset.json'} must have one set, ['all'], got {facts.get('sets')}")
+    facts = _read_facts(folder/'dataset.json')
     def kind(field): return np.uint8 if field in ('inputs', 'labels') else np.int32
     arrays = {field: as_integers(str(folder/file), _read(folder/file), kind(field)) for field, file in FILES.items()}
     names = _read(root/'identifiers.json') if (root/'identifiers.json').exists() else []

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STATE_FORMAT', 'state_contents', 'tensors_in', 'save_state', 'load_state', 'learning_curve']
 
-# %% ../nbs/14a_resume.ipynb #af2dac95
+# %% ../nbs/14a_resume.ipynb #66064f6e
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 from .carry import Carry, initial_carry
 from .model import ModelConfig
 from .muon import matrices
-from .training import TrainState
+from .training import TrainState, across
 
 # %% ../nbs/14a_resume.ipynb #552582ad
 STATE_FORMAT = 1  # of files written by `save_state`; to be raised when their content changes
@@ -62,6 +62,20 @@ def save_state(
     except RuntimeError as error: raise OSError(f'{path} cannot be written, is the disk full? ({error})') from error
     finally: part.unlink(missing_ok=True)
 
+# %% ../nbs/14a_resume.ipynb #7b438a40
+def _read(
+    path:str|Path,  # file written by `save_state`
+)->dict:  # as `state_contents` makes it
+    "The contents of a state's file; ValueError if it is damaged or something else."
+    try: saved = torch.load(path, map_location='cpu', weights_only=True)
+    except (FileNotFoundError, IsADirectoryError, PermissionError): raise
+    except Exception as error:  # many cuts through a file are an OSError without its name
+        raise ValueError(f'{path} is truncated or no training state ({type(error).__name__})') from error
+    found = saved.get('format') if isinstance(saved, dict) else None
+    if found != STATE_FORMAT:
+        raise ValueError(f'{path} is no training state of format {STATE_FORMAT}, got format {found}')
+    return saved
+
 # %% ../nbs/14a_resume.ipynb #b2b58d00
 def _must_agree(
     path:str|Path,  # for the message
@@ -74,31 +88,21 @@ def _must_agree(
     more = f'; and {len(wrong) - 3} more' if wrong[3:] else ''
     if wrong: raise ValueError(f'{path} is of another model or config: ' + '; '.join(wrong[:3]) + more)
 
-# %% ../nbs/14a_resume.ipynb #6e907f54
+# %% ../nbs/14a_resume.ipynb #a0d2a7d1
 def load_state(
     state:TrainState,  # fresh, of the same model and config; changed in place, or not at all
     path:str|Path,  # file written by `save_state`
 )->None:
-    "Continue where `save_state` left off."
-    try: saved = torch.load(path, map_location='cpu', weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError): raise
-    except Exception as error:  # many cuts through a file are an OSError without its name
-        raise ValueError(f'{path} is truncated or no training state ({type(error).__name__})') from error
-    found = saved.get('format') if isinstance(saved, dict) else None
-    if found != STATE_FORMAT:
-        raise ValueError(f'{path} is no training state of format {STATE_FORMAT}, got format {found}')
-
-    here, params, device = state_contents(state), dict(state.model.named_parameters()), state.generator.device
+    "Continue where `save_state` left off; a file that does not fit raises ValueError."
+    saved, here = _read(path), state_contents(state)
+    params, device = dict(state.model.named_parameters()), state.generator.device
     _must_agree(path, here['settings'], asdict(ModelConfig()) | dict(muon_weight_decay=None) | saved['settings'])  # a field that is younger than the file had its default
-    had_gradient = saved['optimizer']
     by_muon = matrices(state.model) if len(state.optimizer.param_groups) > 1 else {}
-    here['optimizer'] = {name: dict(momentum_buffer=params[name]) if name in by_muon else dict(m=params[name], v=params[name]) for name in had_gradient}
+    here['optimizer'] = {name: dict(momentum_buffer=params[name]) if name in by_muon else dict(m=params[name], v=params[name]) for name in saved['optimizer']}
     here['carry'] = saved['carry'] and initial_carry(state.model, saved['carry']['data'])._asdict()
     _must_agree(path, *({name: tuple(t.shape) for name, t in tensors_in(tree).items()} for tree in (here, saved)))
 
-    def move(value):
-        if isinstance(value, dict): return {name: move(v) for name, v in value.items()}
-        return value.to(device) if isinstance(value, Tensor) else value
+    def move(tree): return across(lambda value: value.to(device) if isinstance(value, Tensor) else value, tree)
     state.generator.set_state(saved['generator'])
     state.model.load_state_dict(saved['model'])
     for name, memory in saved['optimizer'].items(): state.optimizer.state[params[name]] = move(memory)
@@ -106,9 +110,9 @@ def load_state(
     if state.ema: state.ema.average = move(saved['ema'])
     state.carry, state.step = saved['carry'] and Carry(**move(saved['carry'])), saved['step']
 
-# %% ../nbs/14a_resume.ipynb #fc3f3034
+# %% ../nbs/14a_resume.ipynb #c45d19a6
 def learning_curve(
-    rows:list[dict],  # what `fit` yielded; some may have 'held_out', the exact accuracy on held-out puzzles
+    rows:list[dict],  # what `fit` yielded; some may have 'held_out', the exact accuracy on held-out puzzles, and 'held_out_valid', by the rules
     path:str|Path|None=None,  # picture to write, e.g. a PNG; None: only return it
 )->Figure:
     "Loss, exact accuracy and mean number of segments against the step."

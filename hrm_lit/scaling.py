@@ -173,7 +173,7 @@ def scaling_points(
         points.append(Point(name, k, m, cost.mean().item(), right[np.arange(N), version].mean().item(), right.any(1).mean().item()))
     return points
 
-# %% ../nbs/16d_scaling.ipynb #c2111c6f
+# %% ../nbs/16d_scaling.ipynb #f26b2eba
 class Solved(NamedTuple):
     "An answer to each of N puzzles."
     answers:np.ndarray  # (N, S) tokens
@@ -220,4 +220,5 @@ def solve_all(
             for kept, value in zip(found, (said, q.gather(1, best[:, None])[:, 0], best, count[heads], halted)): kept[number] = value
             carry = carry._replace(z=z, segments=count, halted=halted.repeat_interleave(K))
         unfinished = N - int(found[-1][:N].sum())
+        if unfinished and passes >= -(-N//room)*segments: raise RuntimeError(f'expected {N} answers after {passes} passes at most, got {N - unfinished}: a puzzle was lost')
     return Solved(*(kept[:N].cpu().numpy() for kept in found[:-1]), passes)

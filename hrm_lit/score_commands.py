@@ -6,7 +6,7 @@
 __all__ = ['PLACE', 'OFFICIAL', 'check_names', 'load_for', 'choose_part', 'Eval', 'print_scores', 'print_votes', 'eval_',
            'eval_with', 'Solve', 'solve_']
 
-# %% ../nbs/19f_score_commands.ipynb #301ef0f4
+# %% ../nbs/19f_score_commands.ipynb #4afdcc11
 import shutil
 import sys
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from .recipes import fitted
 from .checkpoints import Checkpoint, write_json
 from .terminal import report
 from .hub import read_checkpoint
-from .train_command import Folder, parse
+from .train_command import Folder, parse, writable
 
 # %% ../nbs/19f_score_commands.ipynb #f007e058
 PLACE = 'run directory, checkpoint in it, name of weights that come with the package, official file, or hf:OWNER/NAME'
@@ -88,7 +88,7 @@ class Eval:
     json:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # also write the numbers into this file
     submission:Annotated[Path|None, arg(metavar='FILE', help_behavior_hint='')] = None  # ARC: write the two attempts at each question into this file
 
-# %% ../nbs/19f_score_commands.ipynb #9ee0964b
+# %% ../nbs/19f_score_commands.ipynb #10a082a1
 def print_scores(found:dict):
     "The table of `hrm_lit eval`."
     shares = {'exact': 'exact', 'valid': 'right by the rules', 'cells': 'cells right'}
@@ -108,8 +108,7 @@ def print_votes(found:dict):
 def eval_(words:list[str])->int:
     "`hrm_lit eval CHECKPOINT`"
     args = parse(Eval, words, 'eval')
-    for option, file in (('--json', args.json), ('--submission', args.submission)):
-        if file and (file.is_dir() or not file.parent.is_dir()): raise ValueError(f'{option} {file}: expected a file in a directory that exists')
+    for option, file in (('--json', args.json), ('--submission', args.submission)): writable(option, file)
     with together(pick_device(args.device)) as (ranks, device): eval_with(args, ranks, device)
     return 0
 

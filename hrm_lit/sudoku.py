@@ -6,13 +6,14 @@
 __all__ = ['SUDOKU_4', 'SUDOKU_6', 'SUDOKU_9', 'Geometry', 'geometry_of', 'parse_board', 'format_line', 'format_board', 'encode',
            'decode', 'conflicts', 'check_clues', 'is_solution']
 
-# %% ../nbs/03_sudoku.ipynb #fe420627
+# %% ../nbs/03_sudoku.ipynb #52509d73
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .puzzles import require
+from .puzzles import as_integers, require
 
 # %% ../nbs/03_sudoku.ipynb #c2865961
 @dataclass(frozen=True)
@@ -85,22 +86,27 @@ def format_board(
     rule = '-+-'.join(['-' * (2*g.box_cols - 1)] * g.box_rows)
     return f'\n{rule}\n'.join('\n'.join(rows[r:r + g.box_rows]) for r in range(0, g.side, g.box_rows))
 
-# %% ../nbs/03_sudoku.ipynb #8fa1260f
+# %% ../nbs/03_sudoku.ipynb #27c4f52d
+def _check_range(what, values, largest):
+    "Refuse integers outside 0..`largest`."
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    require(0 <= low and high <= largest, f'expected {what} in 0..{largest}, got {low}..{high}')
+
 def encode(
     boards,     # digits, 0 where blank, (..., side, side)
 )->np.ndarray:  # tokens, (..., side*side) uint8
     "Turn boards into token rows: blank is 1 and digit d is d + 1, as in the published data."
-    boards = np.asarray(boards)
+    boards = as_integers('boards', boards, np.int64)
+    _check_range('digits', boards, geometry_of(math.prod(boards.shape[-2:])).side)
     return (boards + 1).astype(np.uint8).reshape(*boards.shape[:-2], -1)
 
 def decode(
     tokens,     # tokens, (..., side*side); PAD and blank both become 0
 )->np.ndarray:  # digits, (..., side, side) int64
     "Turn token rows, e.g. a model's answer, back into boards."
-    tokens = np.asarray(tokens).astype(np.int64)
+    tokens = as_integers('tokens', tokens, np.int64)
     side = geometry_of(tokens.shape[-1]).side
-    require(tokens.size == 0 or 0 <= tokens.min() <= tokens.max() <= side + 1,
-            f'expected tokens in 0..{side + 1}, got {tokens}')
+    _check_range('tokens', tokens, side + 1)
     return np.maximum(tokens - 1, 0).reshape(*tokens.shape[:-1], side, side)
 
 # %% ../nbs/03_sudoku.ipynb #c091f8ea
@@ -126,12 +132,13 @@ def check_clues(
         raise ValueError('contradictory clues: expected a digit once in each row, column and box, '
                          f'got {flat[cell]} at {a} and at {b}')
 
-# %% ../nbs/03_sudoku.ipynb #d49bea87
+# %% ../nbs/03_sudoku.ipynb #cd52c7dd
 def is_solution(
     board,        # digits, 0 where blank, (side, side)
     givens=None,  # the puzzle it should solve, 0 where blank; None asks for any valid grid
 )->bool:
     "Tell whether a board is full, breaks no rule and keeps its clues."
     board = np.asarray(board)
+    full = (board >= 1) & (board <= geometry_of(board.size).side)
     kept = givens is None or ((np.asarray(givens) == 0) | (givens == board)).all()
-    return bool(kept and (board > 0).all() and not conflicts(board).any())
+    return bool(kept and full.all() and not conflicts(board).any())

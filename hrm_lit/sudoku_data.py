@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'WANTED', 'grid_differences', 'boards_4x4', 'sudoku_4x4', 'sudoku_6x6', 'apply_symmetry', 'augment_sudoku',
-           'SudokuAugment', 'SudokuRows', 'read_csv', 'fetch_csv', 'SudokuData', 'sudoku_extreme']
+           'SudokuAugment', 'SudokuRows', 'read_csv', 'fetch_csv', 'csv_pair', 'SudokuData', 'sudoku_extreme']
 
 # %% ../nbs/03c_sudoku_data.ipynb #1f814996
 import csv
@@ -30,7 +30,7 @@ def grid_differences(
     flat = grids.reshape(len(grids), -1)
     return ((flat[:, None] != flat[None]) << np.arange(flat.shape[1])).sum(-1)
 
-# %% ../nbs/03c_sudoku_data.ipynb #07419c38
+# %% ../nbs/03c_sudoku_data.ipynb #3ea1fe61
 def boards_4x4(
     grids,          # every 4x4 solution grid, (288, 4, 4)
     chosen,         # numbers of the grids that may be used
@@ -40,6 +40,7 @@ def boards_4x4(
 )->tuple[np.ndarray, np.ndarray]:  # boards and solutions, (count, 4, 4) each
     "Draw 4x4 boards with one solution, uniformly among those with as many clues."
     require(count > 0, f'expected count to be at least 1, got {count}')
+    require(0 <= clues[0] <= clues[1] <= 16, f'expected clues (fewest, most) within 0..16, got {clues}')
     differ, bits, found = grid_differences(grids), 1 << np.arange(16), {}
     while len(found) < count:
         before, number = len(found), rng.choice(chosen, 4096)
@@ -222,7 +223,21 @@ def fetch_csv(
         raise ValueError(f'could not download {name} of {repo} ({type(error).__name__}). '
             f'Without a connection, put {WANTED} into a directory DIR and name it: --data DIR, or data=DIR in Python') from error
 
-# %% ../nbs/03c_sudoku_data.ipynb #854b1e68
+# %% ../nbs/03c_sudoku_data.ipynb #cbe57a5e
+def csv_pair(
+    data,             # directory with train.csv and test.csv; None: ask `fetch` for both
+    fetch=fetch_csv,  # name -> path
+)->list[Path]:
+    "Where the two CSV files of a dataset are, or which of them is missing."
+    names = ['train.csv', 'test.csv']
+    if data is None: return [fetch(name) for name in names]
+    paths = [Path(data)/name for name in names]
+    missing = [path.name for path in paths if not path.exists()]
+    require(not missing, f'{data}: expected {WANTED}, or a dataset in the upstream array format; '
+                         f'missing: {", ".join(missing)}')
+    return paths
+
+# %% ../nbs/03c_sudoku_data.ipynb #5c013e6f
 class SudokuData(NamedTuple):
     "What training and evaluation need."
     train:Puzzles
@@ -236,34 +251,33 @@ def _draw_rows(rows, size, name, rng):
     keep = np.sort(rng.choice(n, min(size, n), replace=False)) if size else np.arange(n)
     return SudokuRows(*(a[keep] for a in rows))
 
+def _load_arrays(data):
+    "Both splits of a directory in the upstream array format, checked to keep their clues."
+    sets = [load_puzzles(data, split) for split in ('train', 'test')]
+    for split, p in zip(('train', 'test'), sets):
+        clash = np.argwhere((p.inputs > 1) & (p.inputs != p.labels))
+        require(len(clash) == 0, f'{data}/{split}: expected labels that keep the clues of their inputs, '
+            f'got another token in {clash[:1].tolist()} [example, cell]')
+    return sets
+
+# %% ../nbs/03c_sudoku_data.ipynb #ab94796e
 def sudoku_extreme(
     data=None,             # directory with train.csv and test.csv, or in the upstream array format; None downloads
     train_size:int=1000,   # training boards drawn from train.csv, at most; 0 takes all. Arrays are taken whole
     test_size:int=0,       # test boards drawn from test.csv, at most; 0 takes all
     seed:int=0,            # of both choices
     min_rating:int=0,      # leave out easier rows, upstream's --min-difficulty
-    fetch=fetch_csv,   # name -> path, used without a directory
+    fetch=fetch_csv,       # name -> path, used without a directory
 )->SudokuData:
     "Load Sudoku-Extreme, or any Sudokus in the same files."
     if data is not None and (Path(data)/'train'/'dataset.json').exists():
-        sets = [load_puzzles(data, split) for split in ('train', 'test')]
-        for split, p in zip(('train', 'test'), sets):
-            clash = np.argwhere((p.inputs > 1) & (p.inputs != p.labels))
-            require(len(clash) == 0, f'{data}/{split}: expected labels that keep the clues of their inputs, '
-                f'got another token in {clash[:1].tolist()} [example, cell]')
+        sets = _load_arrays(data)
         require(min_rating == 0, f'{data}: expected min_rating 0, as arrays hold no ratings, got {min_rating}')
         return SudokuData(*sets, None)
-    names = ['train.csv', 'test.csv']
-    if data is not None:
-        missing = [name for name in names if not (Path(data)/name).exists()]
-        require(not missing, f'{data}: expected {WANTED}, or a dataset in the upstream array format; '
-                             f'missing: {", ".join(missing)}')
-    paths = [Path(data)/name if data is not None else fetch(name) for name in names]
     rng = np.random.default_rng(seed)
     train, test = (_draw_rows(read_csv(path, min_rating=min_rating), size, what, rng)
-                   for path, size, what in zip(paths, (train_size, test_size), ('train_size', 'test_size')))
-    cells = train.inputs.shape[1]
-    got = test.inputs.shape[1]
+                   for path, size, what in zip(csv_pair(data, fetch), (train_size, test_size), ('train_size', 'test_size')))
+    cells, got = train.inputs.shape[1], test.inputs.shape[1]
     require(got == cells, f'expected boards of {cells} cells in test.csv as in train.csv, got {got}')
     sets = (Puzzles.from_pairs(rows.inputs, rows.labels, geometry_of(cells).vocab_size) for rows in (train, test))
     return SudokuData(*sets, test.ratings)

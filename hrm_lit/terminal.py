@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['draw', 'side_by_side', 'describe', 'names_file', 'read_puzzle', 'read_task', 'solve', 'describe_task', 'report']
 
-# %% ../nbs/19c_terminal.ipynb #57a39078
+# %% ../nbs/19c_terminal.ipynb #e08abaee
 import json
 import re
 import textwrap
@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 import numpy as np
 from .puzzles import as_grid, require
-from .arc import COLOUR_0, parse_pairs
+from .arc import COLOUR_0, frame, parse_pairs
 from .domains import Domain, find_domain, load_data
 from .evaluation import Thought, think
 from .arc_scoring import TaskThought, think_task
@@ -86,7 +86,7 @@ def read_puzzle(
     try: return domain.read(Path(text).read_text(encoding='utf-8-sig') if is_file else text)
     except ValueError as error: raise ValueError(f'{text}: {error}' if is_file else f'{text!r} is neither a file nor a puzzle of this kind: {error}') from error
 
-# %% ../nbs/19c_terminal.ipynb #a448e74f
+# %% ../nbs/19c_terminal.ipynb #f1656209
 def read_task(
     text:str,  # the JSON file of a task, named by its id; or an id, where the tasks come with the package
     made:Checkpoint,  # which asks
@@ -97,6 +97,9 @@ def read_task(
         try: task = json.loads(path.read_text(encoding='utf-8-sig'))
         except ValueError as error: raise ValueError(f'{path} cannot be read as JSON: {error}') from None
         require(isinstance(task, dict), f"{path}: expected a task with the parts 'train' and 'test', got {type(task).__name__}")
+        side = round(made.model.cfg.seq_len**0.5)
+        try: [frame(grid, side=side) for pair in parse_pairs(task, 'test') for grid in pair if grid is not None]
+        except ValueError as error: raise ValueError(f'{path}: {error}') from None
         return path.stem, task
     tasks = load_data(cfg).tasks if find_domain(cfg.task).generated else {}
     examples = f', or an id such as {next(iter(tasks))}' if tasks else ''

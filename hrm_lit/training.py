@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'TrainState', 'across', 'gradients', 'alone', 'train_step', 'averages', 'Watch', 'learnt', 'fit',
            'pick_device']
 
-# %% ../nbs/14_training.ipynb #fd178166
+# %% ../nbs/14_training.ipynb #0b5b7d68
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -20,12 +20,12 @@ from .batches import Batches
 from .carry import Carry, FixedSegments, initial_carry, segment
 from .halting import Part, supervise
 from .losses import losses
-from .model import Reasoner
+from .model import Reasoner, check_whole
 from .curriculum import cycles, depth
-from .optim import AdamATan2, EMA, SignSGD, check_range, warmup_cosine, widest
+from .optim import AdamATan2, EMA, SignSGD, check_range, check_same, warmup_cosine, widest
 from .muon import MuonAndAdam
 
-# %% ../nbs/14_training.ipynb #f30403f2
+# %% ../nbs/14_training.ipynb #bcb05c86
 @dataclass(frozen=True)
 class TrainConfig:
     "How a `Reasoner` is trained; the defaults are HRM's on Sudoku-Extreme 1k."
@@ -54,17 +54,16 @@ class TrainConfig:
     save_every:int = 500  # steps between two checkpoints
 
     def __post_init__(self):
-        for name in ('steps', 'batch_size', 'accumulate', 'log_every', 'eval_every', 'save_every'):
-            check_range(name, getattr(self, name), 1)
-        for name in ('lr', 'weight_decay', 'warmup_steps', 'puzzle_lr', 'puzzle_weight_decay', 'muon_lr', 'muon_weight_decay', 'seed'):
-            check_range(name, getattr(self, name), 0)
+        for name in ('steps', 'batch_size', 'accumulate', 'log_every', 'eval_every', 'save_every'): check_whole(name, getattr(self, name), 1)
+        for name in ('warmup_steps', 'seed'): check_whole(name, getattr(self, name), 0)
+        for name in ('lr', 'weight_decay', 'puzzle_lr', 'puzzle_weight_decay', 'muon_lr', 'muon_weight_decay', 'lr_min_ratio', 'stop_at_train_accuracy'): check_range(name, getattr(self, name), 0)
         for name in ('beta1', 'beta2', 'ema', 'label_smoothing'): check_range(name, getattr(self, name), 0, 1)
         for name in ('lr_min_ratio', 'stop_at_train_accuracy'):
-            if not 0 <= getattr(self, name) <= 1: raise ValueError(f'{name} must be in 0..1, got {getattr(self, name)}')
+            if getattr(self, name) > 1: raise ValueError(f'{name} must be in 0..1, got {getattr(self, name)}')
         for name, known in (('loss', sorted(losses)), ('optimizer', ['adam_atan2', 'muon'])):
             if getattr(self, name) not in known: raise ValueError(f'{name} must be one of {known}, got {getattr(self, name)!r}')
 
-# %% ../nbs/14_training.ipynb #bce96c92
+# %% ../nbs/14_training.ipynb #249be904
 @dataclass
 class TrainState:
     "All that changes while a model is trained."
@@ -82,12 +81,12 @@ class TrainState:
         cfg:TrainConfig,  # rates and seed
     )->'TrainState':
         "Optimizers and averages for a fresh model."
-        table = model.embed.puzzle
+        table, betas = model.embed.puzzle, (cfg.beta1, cfg.beta2)
         if model.lm_head.weight.device.type == 'mps' and cfg.loss == 'stablemax':
             raise ValueError("loss 'stablemax' computes in float64, which mps does not have: expected 'stablemax32' (--loss stablemax32) or 'softmax'")
-        return cls(model=model,
-            optimizer=AdamATan2(model.parameters(), cfg.lr, (cfg.beta1, cfg.beta2), cfg.weight_decay) if cfg.optimizer == 'adam_atan2' else
-                      MuonAndAdam(model, cfg.muon_lr, cfg.muon_weight_decay, adam_lr=cfg.lr, adam_betas=(cfg.beta1, cfg.beta2), adam_weight_decay=cfg.weight_decay),
+        if cfg.optimizer == 'adam_atan2': optimizer = AdamATan2(model.parameters(), cfg.lr, betas, cfg.weight_decay)
+        else: optimizer = MuonAndAdam(model, cfg.muon_lr, cfg.muon_weight_decay, adam_lr=cfg.lr, adam_betas=betas, adam_weight_decay=cfg.weight_decay)
+        return cls(model=model, optimizer=optimizer,
             puzzle_optimizer=None if table is None else SignSGD([table.weight], cfg.puzzle_lr, cfg.puzzle_weight_decay),
             ema=EMA(model, cfg.ema) if cfg.ema else None,
             generator=torch.Generator(model.lm_head.weight.device).manual_seed(cfg.seed))
@@ -96,7 +95,7 @@ class TrainState:
         "A context in which the model has the weights to evaluate: the running average, if there is one."
         return self.ema.applied(self.model) if self.ema else nullcontext(self.model)
 
-# %% ../nbs/14_training.ipynb #3128d973
+# %% ../nbs/14_training.ipynb #6abeb614
 def across(
     change:Callable,  # tensors -> tensor
     *trees,  # nested dictionaries and named tuples of one structure, e.g. carries
@@ -107,6 +106,7 @@ def across(
     if isinstance(first, tuple): return type(first)(*(across(change, *fields) for fields in zip(*trees)))
     return change(*trees)
 
+# %% ../nbs/14_training.ipynb #1e8b747a
 def gradients(
     state:TrainState,  # with a carry; the carry and `.grad` change
     batch:dict,  # new puzzles for the rows that have halted
@@ -179,7 +179,7 @@ def averages(
     share = {name: rows if name.endswith('loss') else max(count, 1) for name in values}
     return {'count': count} | {name: value / share[name] for name, value in values.items()}
 
-# %% ../nbs/14_training.ipynb #f6086fa1
+# %% ../nbs/14_training.ipynb #873b5e4f
 class Watch:
     "A `sync` that notes, on the device, the first step in which each weight and each gradient was not finite."
     def __init__(self,
@@ -201,8 +201,7 @@ class Watch:
         rows = [p[g._indices()[0]] if g.is_sparse else p for p, g in zip(weights, grads)]
         values = [g._values() if g.is_sparse else g for g in grads]
         sizes = torch.stack(torch._foreach_norm([*rows, *values], 1))
-        if names not in self.first: self.first[names] = torch.full_like(sizes, math.inf)
-        before = self.first[names]
+        before = self.first.setdefault(names, torch.full_like(sizes, math.inf))
         self.first[names] = torch.where(sizes.isfinite(), before, before.clamp(max=self.state.step))
         return grads
 
@@ -229,15 +228,17 @@ def learnt(
         if count >= cfg.batch_size: return solved >= cfg.stop_at_train_accuracy * count
     return False
 
-# %% ../nbs/14_training.ipynb #a53ebe63
+# %% ../nbs/14_training.ipynb #5c512eeb
 def fit(
     state:TrainState,  # changed in place
     batches:Batches,  # anything whose [step] is a batch
     halting:FixedSegments,  # decides who has halted; QLearning, Correctness or FixedSegments
     cfg:TrainConfig,  # steps, rates
     sync:Callable=alone,  # tensors -> their sums over all processes
-)->Iterator[dict]:  # every log_every steps: step, lr and the averages since the last reading
+)->Iterator[dict]:  # every log_every steps: step, lr (of AdamATan2) and the averages since the last reading
     "Train until `cfg.steps`, or until all is `learnt`. Logging, evaluation and saving are the caller's `for` loop."
+    check_same(state.model.cfg, getattr(batches, 'puzzles', None), 'vocab_size', 'seq_len')
+    if state.carry is None: check_same(cfg, batches, 'batch_size')  # otherwise the carry tells in `train_step`
     sums, since, rows, watch = {}, state.step, [], Watch(state, sync)
     while state.step < cfg.steps and not learnt(rows, cfg):
         metrics = train_step(state, batches[state.step], halting, cfg, watch)

@@ -38,7 +38,7 @@ def find_weights(
     near = ''.join(f', did you mean {n!r}?' for n in difflib.get_close_matches(name.lower(), known, n=1))
     raise ValueError(f'there is no {name}; `hrm_lit train RECIPE --out {name}` makes one, and trained are {", ".join(known)}{near}')
 
-# %% ../nbs/19c2_weights.ipynb #6c3f842f
+# %% ../nbs/19c2_weights.ipynb #4a372843
 def score_lines(
     rows:str,  # which puzzles were scored
     found:dict,  # what `hrm_lit eval --json` wrote
@@ -66,6 +66,7 @@ def header(
     values = dict(license=licence, library_name='hrm_lit', tags=['hrm_lit', made.recipe.model.wiring, made.recipe.data.task])
     return yaml.safe_dump(values | ({'model-index': [dict(name=name, results=results)]} if results else {}), sort_keys=False)
 
+# %% ../nbs/19c2_weights.ipynb #a1d11b73
 def card(
     name:str,  # of the weights
     made:Checkpoint,  # the weights
@@ -91,7 +92,7 @@ def card(
         '## Scores', '', *(evaluations or ['None was recorded.', '']),
         f'Licence: {licence}. This text was written by `hrm_lit.weights.publish` from the files of the run.', ''])
 
-# %% ../nbs/19c2_weights.ipynb #48effdfb
+# %% ../nbs/19c2_weights.ipynb #dff976ec
 def write_weights(
     made:Checkpoint,  # the weights
     folder:Path,  # an empty directory
@@ -118,12 +119,13 @@ def publish(
     target, made = Path(target), load_checkpoint(source)
     require(not target.exists(), f'{target} exists already; choose another directory')
     require(dtype in (None, 'float32', 'bfloat16'), f'dtype must be float32 or bfloat16, got {dtype!r}')
+    require(record is None or record.exists(), f'there is no {record}: expected the run.json of the run')
     places = [record] if record else [made.path/'run.json', made.path.parent.parent/'run.json']
     facts = next((read_json(path) for path in places if path.exists()), {})
     found = {rows: read_json(path) for rows, path in scores.items()}
     for rows, values in found.items():
-        require((values['step'], values['task']) == (made.step, made.recipe.data.task),
-                f'{scores[rows]} is about step {values["step"]} on {values["task"]}, the weights are those of step {made.step} on {made.recipe.data.task}')
+        require((values.get('step'), values.get('task')) == (made.step, made.recipe.data.task),
+                f'{scores[rows]} is about step {values.get("step")} on {values.get("task")}, the weights are those of step {made.step} on {made.recipe.data.task}')
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole(target) as part:
         part.mkdir()
