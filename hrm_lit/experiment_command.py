@@ -74,7 +74,7 @@ def standing(
     if score.exists(): row |= {name: value for name, value in read_json(score).items() if name not in row}
     return row
 
-# %% ../nbs/19i_experiment_command.ipynb #760d2124
+# %% ../nbs/19i_experiment_command.ipynb #a3a3b71b
 def markdown_table(
     rows:list[dict],  # from `standing`
     segments:tuple[int, ...],  # numbers of segments whose exact accuracy is shown
@@ -87,7 +87,7 @@ def markdown_table(
     for row in rows:
         if row['step']:
             done = f'{row["step"]:,} of {row["batch_size"]}' + ('' if row['step'] >= row['steps'] else f' (of {row["steps"]:,})')
-            cells = [done, f'{row["minutes"]:.0f}', f'{row["hardware"]}, commit {(row["commit"] or "unknown")[:7]}', f'{row.get("puzzles", 0):,}', *(share(row, n) for n in segments)]
+            cells = [done, f'{row["minutes"]:.0f}' if row['minutes'] else '–', f'{row["hardware"]}, commit {(row["commit"] or "unknown")[:7]}', f'{row.get("puzzles", 0):,}', *(share(row, n) for n in segments)]
         else: cells = [f'not yet run: `{command}`', *[''] * (3 + len(segments))]
         lines.append('| ' + ' | '.join([row['recipe'], str(row['seed']), *cells, published.get(row['recipe'], '')]) + ' |')
     return '\n'.join(lines)
